@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages: checks, and the step from zmq_msg_t to the engine's message. Errors come back by errno. */
+#include "api.h"
+#include "link/origin.h"
+
+_Static_assert(sizeof(zmq_msg_t) == sizeof(struct zu_msg), "zmq_msg_t holds the engine's message");
+
+int zmq_msg_init(zmq_msg_t *msg)
+{
+    zu_msg_init(api_msg(msg));
+    return 0;
+}
+
+int zmq_msg_init_size(zmq_msg_t *msg, size_t size)
+{
+    return api_result(zu_msg_init_size(api_msg(msg), size));
+}
+
+int zmq_msg_init_data(zmq_msg_t *msg, void *data, size_t size, zmq_free_fn *ffn, void *hint)
+{
+    if (!data && size)
+        return api_result(-EINVAL);
+    if (ffn)
+        return api_result(zu_msg_init_foreign(api_msg(msg), data, size, ffn, hint));
+    zu_msg_init_constant(api_msg(msg), data, size);
+    return 0;
+}
+
+int zmq_msg_close(zmq_msg_t *handle)
+{
+    struct zu_msg *msg = api_msg(handle);
+    if (zu_unlikely(!zu_msg_is_valid(msg)))
+        return api_result(-EFAULT);
+    zu_msg_close(msg);
+    return 0;
+}
+
+int zmq_msg_move(zmq_msg_t *to, zmq_msg_t *from)
+{
+    if (!zu_msg_is_valid(api_msg(to)) || !zu_msg_is_valid(api_msg(from)))
+        return api_result(-EFAULT);
+    zu_msg_move(api_msg(to), api_msg(from));
+    return 0;
+}
+
+int zmq_msg_copy(zmq_msg_t *to, zmq_msg_t *from)
+{
+    if (!zu_msg_is_valid(api_msg(to)) || !zu_msg_is_valid(api_msg(from)))
+        return api_result(-EFAULT);
+    zu_msg_copy(api_msg(to), api_msg(from));
+    return 0;
+}
+
+void *zmq_msg_data(zmq_msg_t *msg)
+{
+    return zu_msg_data(api_msg(msg));
+}
+
+size_t zmq_msg_size(const zmq_msg_t *msg)
+{
+    return zu_msg_size(api_msg(msg));
+}
+
+int zmq_msg_more(const zmq_msg_t *msg)
+{
+    return api_msg(msg)->flags & ZU_MSG_MORE ? 1 : 0;
+}
+
+int zmq_msg_get(const zmq_msg_t *handle, int property)
+{
+    const struct zu_msg *msg = api_msg(handle);
+    switch (property) {
+    case ZMQ_MORE:
+        return zmq_msg_more(handle);
+    case ZMQ_SRCFD:
+        return msg->origin ? zu_origin_fd(msg->origin) : -1;
+    case ZMQ_SHARED:
+        return zu_msg_is_shared(msg);
+    default:
+        return api_result(-EINVAL);
+    }
+}
+
+int zmq_msg_set(zmq_msg_t *msg, int property, int value)
+{
+    (void)msg;
+    (void)property;
+    (void)value;
+    return api_result(-EINVAL);
+}
+
+const char *zmq_msg_gets(const zmq_msg_t *handle, const char *property)
+{
+    const struct zu_msg *msg = api_msg(handle);
+    const char *value = msg->origin && property ? zu_origin_get(msg->origin, property) : NULL;
+    if (!value)
+        errno = EINVAL;
+    return value;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * zmq_poll: looks at every item; when none is ready it sleeps and looks again. One socket alone sleeps on its own word;
+ * several, or descriptors, sleep in poll(2) on the sockets' event descriptors.
+ * Fails before it sleeps on bad items, and afterwards with EINTR or ETERM.
+ */
+#include <poll.h>
+#include <string.h>
+
+#include "api.h"
+#include "base/clock.h"
+#include "mem/alloc.h"
+
+enum { ON_STACK = ZMQ_POLLITEMS_DFLT };
+
+static short fd_events(short events)
+{
+    return (short)((events & ZMQ_POLLIN ? POLLIN : 0) | (events & ZMQ_POLLOUT ? POLLOUT : 0) |
+                   (events & ZMQ_POLLPRI ? POLLPRI : 0));
+}
+
+static short zmq_events(short ready, short wanted)
+{
+    short events = (short)((ready & POLLIN ? ZMQ_POLLIN : 0) | (ready & POLLOUT ? ZMQ_POLLOUT : 0) |
+                           (ready & POLLPRI ? ZMQ_POLLPRI : 0));
+    events &= wanted;
+    if (ready & ~(POLLIN | POLLOUT | POLLPRI))
+        events |= ZMQ_POLLERR;
+    return events;
+}
+
+/* The sockets' part of one look; the number of ready ones, or a negative errno. */
+static int look_at_sockets(zmq_pollitem_t *items, int count)
+{
+    int ready = 0;
+    for (int i = 0; i < count; i++) {
+        items[i].revents = 0;
+        if (!items[i].socket)
+            continue;
+        struct zu_socket *socket = api_socket(items[i].socket);
+        if (!socket)
+            return -ENOTSOCK;
+        int err = zu_socket_enter(socket);
+        if (err)
+            return err;
+        if (!(items[i].events & (ZMQ_POLLIN | ZMQ_POLLOUT)))
+            continue;
+        items[i].revents = (short)(zu_socket_events(socket) & (unsigned)items[i].events);
+        ready += items[i].revents != 0;
+    }
+    return ready;
+}
+
+static int fill_fds(const zmq_pollitem_t *items, int count, struct pollfd *fds)
+{
+    for (int i = 0; i < count; i++) {
+        fds[i] = (struct pollfd){.fd = items[i].fd, .events = fd_events(items[i].events)};
+        if (!items[i].socket)
+            continue;
+        int fd = zu_socket_event_fd(items[i].socket);
+        if (fd < 0)
+            return fd;
+        fds[i] = (struct pollfd){.fd = fd, .events = POLLIN};
+    }
+    return 0;
+}
+
+/* poll(2) until the deadline; ready descriptors are noted in their items. Their number, or a negative errno. */
+static int look_at_fds(zmq_pollitem_t *items, int count, struct pollfd *fds, uint64_t until_ns)
+{
+    uint64_t now_ns = until_ns && until_ns != ZU_NEVER ? zu_clock_ns() : 0;
+    uint64_t left_ns = until_ns > now_ns ? until_ns - now_ns : 0;
+    struct timespec left = {.tv_sec = (time_t)(left_ns / ZU_NS_PER_S), .tv_nsec = (long)(left_ns % ZU_NS_PER_S)};
+    if (ppoll(fds, (nfds_t)count, until_ns == ZU_NEVER ? NULL : &left, NULL) < 0)
+        return -errno;
+    int ready = 0;
+    for (int i = 0; i < count; i++) {
+        if (items[i].socket || !fds[i].revents)
+            continue;
+        items[i].revents = zmq_events(fds[i].revents, items[i].events);
+        ready += items[i].revents != 0;
+    }
+    return ready;
+}
+
+static int poll_with(zmq_pollitem_t *items, int count, struct pollfd *fds, uint64_t until_ns)
+{
+    int err = fill_fds(items, count, fds);
+    if (err)
+        return err;
+    for (bool late = false;; late = until_ns != ZU_NEVER && zu_clock_ns() >= until_ns) {
+        int ready = look_at_sockets(items, count);
+        if (ready < 0)
+            return ready;
+        bool no_wait = ready || late || until_ns == 0;
+        int fds_ready = look_at_fds(items, count, fds, no_wait ? 0 : until_ns);
+        if (fds_ready < 0)
+            return fds_ready;
+        if (ready + fds_ready || late || until_ns == 0)
+            return ready + fds_ready;
+    }
+}
+
+static int poll_one_socket(zmq_pollitem_t *item, uint64_t until_ns)
+{
+    for (bool late = false;;) {
+        int ready = look_at_sockets(item, 1);
+        if (ready || late || until_ns == 0)
+            return ready;
+        int err = zu_socket_wait(item->socket, until_ns);
+        if (err == -EINTR)
+            return err;
+        late = err == -ETIMEDOUT;
+    }
+}
+
+int zmq_poll(zmq_pollitem_t *items, int count, long timeout_ms)
+{
+    if (count < 0)
+        return api_result(-EINVAL);
+    if (count && !items)
+        return api_result(-EFAULT);
+    for (int i = 0; i < count; i++) {
+        if (items[i].socket && !api_socket(items[i].socket))
+            return -1;
+    }
+    uint64_t until_ns = timeout_ms == 0 ? 0 : zu_deadline_ns(timeout_ms);
+    if (count == 1 && items->socket)
+        return api_result(poll_one_socket(items, until_ns));
+    struct pollfd on_stack[ON_STACK];
+    size_t size = (size_t)count * sizeof *on_stack;
+    struct pollfd *fds = count <= ON_STACK ? on_stack : zu_alloc(size);
+    if (!fds)
+        return api_result(-ENOMEM);
+    int result = poll_with(items, count, fds, until_ns);
+    if (fds != on_stack)
+        zu_free(fds, size);
+    return api_result(result);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* A role's life: open the socket, bind or connect, exchange warm-up messages until every pair of peers is known to be
+ * connected and nothing is in flight, then do the case's work between two barriers. Whatever goes wrong ends the role
+ * by crew_fail. */
+#define _GNU_SOURCE
+#include "stage.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "word.h"
+
+#define WARM_STEP_US 1000
+#define WARM_WAIT_MS 10
+
+static pthread_once_t context_once = PTHREAD_ONCE_INIT;
+static void *context_process;
+
+static void context_create(void)
+{
+    context_process = zmq_ctx_new();
+}
+
+/* One context a process: roles that are threads share it, as inproc requires. */
+static void *context_get(void)
+{
+    pthread_once(&context_once, context_create);
+    if (context_process == NULL)
+        crew_fail("zmq_ctx_new: %s", zmq_strerror(errno));
+    return context_process;
+}
+
+static void library_describe(struct stage *stage, struct channel *channel)
+{
+    int major, minor, patch;
+    size_t length = sizeof(stage->hwm);
+    Dl_info info;
+
+    zmq_version(&major, &minor, &patch);
+    snprintf(stage->version, sizeof(stage->version), "%d.%d.%d", major, minor, patch);
+    void *symbol = dlsym(RTLD_DEFAULT, "zmq_version");
+    if (symbol != NULL && dladdr(symbol, &info) != 0 && realpath(info.dli_fname, stage->path) == NULL)
+        stage->path[0] = '\0';
+    if (zmq_getsockopt(channel->socket, ZMQ_RCVHWM, &stage->hwm, &length) < 0)
+        crew_fail("zmq_getsockopt ZMQ_RCVHWM: %s", zmq_strerror(errno));
+}
+
+static void hub_bind(struct stage *stage, struct channel *channel)
+{
+    size_t length = sizeof(stage->endpoint);
+
+    if (zmq_bind(channel->socket, stage->endpoint) < 0)
+        crew_fail("zmq_bind %s: %s", stage->endpoint, zmq_strerror(errno));
+    if (zmq_getsockopt(channel->socket, ZMQ_LAST_ENDPOINT, stage->endpoint, &length) < 0)
+        crew_fail("zmq_getsockopt ZMQ_LAST_ENDPOINT: %s", zmq_strerror(errno));
+}
+
+/* A PUSH that may send to several peers must know all of them before the clock starts, or it favours the first. */
+static void warm_send(struct stage *stage, struct channel *channel, unsigned receivers)
+{
+    do {
+        atomic_fetch_add(&stage->warm_sent, 1);
+        channel_send(channel, WORD_WARM);
+        usleep(WARM_STEP_US);
+    } while (atomic_load(&stage->warm_receivers) < receivers);
+    atomic_fetch_add(&stage->warm_senders, 1);
+}
+
+static void warm_receive(struct stage *stage, struct channel *channel, unsigned senders)
+{
+    uint64_t word;
+    bool greeted = false;
+
+    channel_set(channel, ZMQ_RCVTIMEO, WARM_WAIT_MS);
+    while (atomic_load(&stage->warm_senders) < senders ||
+           atomic_load(&stage->warm_got) < atomic_load(&stage->warm_sent)) {
+        if (channel_poll(channel, &word) == 0)
+            continue;
+        if (word != WORD_WARM)
+            crew_fail("message %#llx during the warm-up", (unsigned long long)word);
+        atomic_fetch_add(&stage->warm_got, 1);
+        if (!greeted)
+            atomic_fetch_add(&stage->warm_receivers, 1);
+        greeted = true;
+    }
+    channel_set(channel, ZMQ_RCVTIMEO, stage->shape->deadline_ms);
+}
+
+void stage_role(struct crew *crew, unsigned index)
+{
+    struct stage *stage = (struct stage *)crew;
+    const struct bench_options *options = stage->options;
+    const struct stage_case *shape = stage->shape;
+    bool is_hub = index == 0;
+    unsigned spokes = crew->roles - 1;
+    struct channel channel;
+
+    channel_open(&channel, context_get(), is_hub ? shape->hub_type : shape->spoke_type, channel_api_find(options->api),
+                 options->size, options->hwm);
+    if (is_hub) {
+        library_describe(stage, &channel);
+        hub_bind(stage, &channel);
+    }
+    crew_meet(crew);
+    if (!is_hub && zmq_connect(channel.socket, stage->endpoint) < 0)
+        crew_fail("zmq_connect %s: %s", stage->endpoint, zmq_strerror(errno));
+    if (is_hub == shape->hub_sends)
+        warm_send(stage, &channel, is_hub ? spokes : 1);
+    else
+        warm_receive(stage, &channel, is_hub ? spokes : 1);
+
+    crew_start(crew, index);
+    (is_hub ? shape->hub_work : shape->spoke_work)(stage, index, &channel);
+    crew_finish(crew, index);
+
+    channel_close(&channel);
+    if (is_hub || !crew->threaded)
+        zmq_ctx_term(channel.context);
+}

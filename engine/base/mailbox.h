@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A mailbox: the door through which other threads reach the one thread that owns something (a shard or a socket).
+ * Notes are embedded in their senders' structures, so posting never allocates and never fails, except on a closed box.
+ */
+#ifndef ZU_BASE_MAILBOX_H
+#define ZU_BASE_MAILBOX_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/attr.h"
+
+/* One message between threads, zeroed but for run. Posted again before it has run, it runs once, after the last post. */
+struct zu_note {
+    struct zu_note *next;          /* the box's chain while posted */
+    void (*run)(struct zu_note *); /* what the receiver does; called on its thread */
+    _Atomic bool posted;           /* on its way: acq_rel exchanges by posters, and by the receiver before it runs it */
+};
+
+struct zu_mailbox {
+    _Atomic(struct zu_note *) head;      /* newest note first; a sentinel when closed */
+    _Atomic unsigned refs;               /* who may still post: the owner and one for each stranger that knows the box */
+    void (*wake)(struct zu_mailbox *);   /* called by the poster whose note made the box non-empty */
+    void (*release)(struct zu_mailbox *); /* frees the owner's structure when the last reference goes */
+};
+
+void zu_mailbox_init(struct zu_mailbox *box, void (*wake)(struct zu_mailbox *), void (*release)(struct zu_mailbox *));
+struct zu_mailbox *zu_mailbox_ref(struct zu_mailbox *box);
+void zu_mailbox_unref(struct zu_mailbox *box);
+
+/* Any thread. Returns false, and does not keep the note, when the box is closed. */
+bool zu_mailbox_post(struct zu_mailbox *box, struct zu_note *note);
+
+/* Owner only: runs what has been posted, in the order of posting. Returns whether there was anything. */
+bool zu_mailbox_run(struct zu_mailbox *box);
+
+/* Owner only: as run, and refuses every later note. */
+void zu_mailbox_close(struct zu_mailbox *box);
+
+ZU_INLINE bool zu_mailbox_has_notes(struct zu_mailbox *box)
+{
+    /* seq_cst: the second half of "say asleep, then look", against the poster's exchange on head and look at the sleeper. */
+    return atomic_load_explicit(&box->head, memory_order_seq_cst) != NULL;
+}
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Life of a socket and what it does with its peers' notes. Peers come by note or by connect, are attached to the pattern,
+ * and end in two halves: writing ends when either side hangs up, reading when what had arrived is read. Close ends both
+ * at once, hands the unsent rest to the far sides, and lets the memory go with the last of those who can still post.
+ * Nothing here fails but making one.
+ */
+#include "core/socket.h"
+
+#include <sys/eventfd.h>
+
+#include "base/error.h"
+#include "base/futex.h"
+#include "mem/alloc.h"
+
+/* The only place that names the socket types. */
+static const struct zu_pattern_ops *const patterns[] = {&zu_pattern_push, &zu_pattern_pull, &zu_pattern_pair};
+
+static const struct zu_pattern_ops *pattern_find(unsigned type)
+{
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
+        if (patterns[i]->type == type)
+            return patterns[i];
+    }
+    return NULL;
+}
+
+static void socket_wake(struct zu_mailbox *box)
+{
+    struct zu_socket *socket = zu_container_of(box, struct zu_socket, box);
+    /* seq_cst: behind the post's exchange on the box; pairs with the user's "asleep, then look". */
+    if (atomic_load_explicit(&socket->asleep, memory_order_seq_cst) &&
+        atomic_exchange_explicit(&socket->asleep, 0, memory_order_seq_cst))
+        zu_futex_wake(&socket->asleep);
+    int fd = atomic_load_explicit(&socket->event_fd, memory_order_seq_cst);
+    if (fd >= 0)
+        eventfd_write(fd, 1);
+}
+
+static void socket_release(struct zu_mailbox *box)
+{
+    struct zu_socket *socket = zu_container_of(box, struct zu_socket, box);
+    struct zu_context *context = socket->context;
+    int fd = atomic_load_explicit(&socket->event_fd, memory_order_relaxed);
+    if (fd >= 0)
+        close(fd);
+    zu_options_fini(&socket->options);
+    zu_free(socket, sizeof *socket);
+    zu_context_leave(context);
+}
+
+/* --- peers --- */
+
+static void release_if_over(struct zu_peer *peer)
+{
+    if (peer->in_open || peer->out_open || !peer->hung_up)
+        return;
+    zu_list_remove(&peer->link);
+    peer->ops->release(peer);
+}
+
+static void out_end(struct zu_socket *socket, struct zu_peer *peer)
+{
+    if (!peer->out_open)
+        return;
+    peer->out_open = false;
+    socket->pattern.ops->detach_out(&socket->pattern, peer);
+    zu_pipe_end(peer->out);
+}
+
+static void in_end(struct zu_socket *socket, struct zu_peer *peer)
+{
+    if (!peer->in_open)
+        return;
+    peer->in_open = false;
+    socket->pattern.ops->detach_in(&socket->pattern, peer);
+    zu_pipe_leave(peer->in);
+}
+
+static void hang_up(struct zu_socket *socket, struct zu_peer *peer, int linger_ms)
+{
+    out_end(socket, peer);
+    if (peer->hung_up)
+        return;
+    peer->hung_up = true;
+    peer->ops->hang_up(peer, linger_ms);
+}
+
+/* A socket that never receives has nothing to wait for. */
+static void in_end_if_deaf(struct zu_socket *socket, struct zu_peer *peer)
+{
+    if (!(socket->pattern.ops->can & ZU_POLL_IN))
+        in_end(socket, peer);
+}
+
+static void on_in_ended(struct zu_peer *peer)
+{
+    in_end(peer->socket, peer);
+    release_if_over(peer);
+}
+
+static void on_attached(struct zu_peer *peer)
+{
+    struct zu_socket *socket = peer->socket;
+    zu_list_append(&socket->peers, &peer->link);
+    if (socket->pattern.ops->attach(&socket->pattern, peer) == 0)
+        return;
+    hang_up(socket, peer, 0);
+    in_end(socket, peer);
+    release_if_over(peer);
+}
+
+static void on_readable(struct zu_peer *peer)
+{
+    struct zu_socket *socket = peer->socket;
+    if (peer->in_open)
+        socket->pattern.ops->readable(&socket->pattern, peer);
+}
+
+static void on_writable(struct zu_peer *peer)
+{
+    struct zu_socket *socket = peer->socket;
+    if (peer->out_open)
+        socket->pattern.ops->writable(&socket->pattern, peer);
+}
+
+static void on_gone(struct zu_peer *peer)
+{
+    struct zu_socket *socket = peer->socket;
+    bool is_released = !peer->in_open && !peer->out_open && peer->hung_up;
+    if (is_released)
+        return;
+    out_end(socket, peer);
+    peer->hung_up = true;
+    in_end_if_deaf(socket, peer);
+    release_if_over(peer);
+}
+
+static const struct zu_peer_events peer_events = {
+    .attached = on_attached,
+    .readable = on_readable,
+    .writable = on_writable,
+    .gone = on_gone,
+};
+
+const struct zu_peer_events *zu_socket_peer_events(void)
+{
+    return &peer_events;
+}
+
+void zu_socket_part_from(struct zu_socket *socket, const void *endpoint)
+{
+    zu_list_each(link, after, &socket->peers)
+    {
+        struct zu_peer *peer = zu_container_of(link, struct zu_peer, link);
+        if (peer->endpoint != endpoint)
+            continue;
+        hang_up(socket, peer, socket->options.linger_ms);
+        in_end_if_deaf(socket, peer);
+        release_if_over(peer);
+    }
+}
+
+static uint64_t limit_of(int own, int64_t share)
+{
+    if (share < 0)
+        return (uint64_t)own;
+    return own && share ? (uint64_t)own + (uint64_t)share : 0;
+}
+
+void zu_socket_apply_hwm(struct zu_socket *socket)
+{
+    zu_list_each(link, after, &socket->peers)
+    {
+        struct zu_peer *peer = zu_container_of(link, struct zu_peer, link);
+        int64_t out_share = atomic_load_explicit(&peer->out_share, memory_order_relaxed);
+        int64_t in_share = atomic_load_explicit(&peer->in_share, memory_order_relaxed);
+        if (peer->out_open)
+            zu_pipe_set_hwm(peer->out, limit_of(socket->options.send_hwm, out_share));
+        if (peer->in_open)
+            zu_pipe_set_hwm(peer->in, limit_of(socket->options.recv_hwm, in_share));
+    }
+}
+
+/* --- life --- */
+
+static void run_stop(struct zu_note *note)
+{
+    struct zu_socket *socket = zu_container_of(note, struct zu_socket, stop);
+    atomic_store_explicit(&socket->state, ZU_SOCKET_STOPPED, memory_order_relaxed);
+}
+
+int zu_socket_new(struct zu_context *context, unsigned type, struct zu_socket **ret_socket)
+{
+    const struct zu_pattern_ops *ops = pattern_find(type);
+    if (!ops)
+        return -EINVAL;
+    struct zu_socket *socket = zu_alloc_lines(sizeof *socket);
+    if (!socket)
+        return -ENOMEM;
+    memset(socket, 0, sizeof *socket);
+    zu_pattern_init(&socket->pattern, ops, on_in_ended);
+    zu_mailbox_init(&socket->box, socket_wake, socket_release);
+    atomic_init(&socket->event_fd, -1);
+    socket->context = context;
+    socket->type = type;
+    zu_list_init(&socket->peers);
+    zu_list_init(&socket->endpoints);
+    socket->stop.run = run_stop;
+    int err = zu_context_enter(context, &socket->link);
+    if (err) {
+        zu_free(socket, sizeof *socket);
+        return err;
+    }
+    zu_options_init(&socket->options, type, &context->options);
+    socket->tag = ZU_SOCKET_TAG;
+    *ret_socket = socket;
+    return 0;
+}
+
+void zu_socket_stop(struct zu_socket *socket)
+{
+    zu_mailbox_post(&socket->box, &socket->stop);
+}
+
+void zu_socket_forked(struct zu_socket *socket)
+{
+    atomic_store_explicit(&socket->state, ZU_SOCKET_FORKED, memory_order_relaxed);
+}
+
+static void drain_event_fd(struct zu_socket *socket)
+{
+    int fd = atomic_load_explicit(&socket->event_fd, memory_order_relaxed);
+    eventfd_t count;
+    if (fd >= 0)
+        eventfd_read(fd, &count);
+}
+
+int zu_socket_check(struct zu_socket *socket)
+{
+    if (atomic_load_explicit(&socket->state, memory_order_relaxed) == ZU_SOCKET_FORKED)
+        return -ZU_ETERM;
+    drain_event_fd(socket); /* before the box: a note that comes between is signalled again */
+    zu_mailbox_run(&socket->box);
+    return atomic_load_explicit(&socket->state, memory_order_relaxed) == ZU_SOCKET_STOPPED ? -ZU_ETERM : 0;
+}
+
+/* In a child of a fork nothing behind the socket runs: its memory stays, as does the parent's view of the peers. */
+static bool close_forked(struct zu_socket *socket)
+{
+    if (atomic_load_explicit(&socket->state, memory_order_relaxed) != ZU_SOCKET_FORKED)
+        return false;
+    socket->tag = 0;
+    return true;
+}
+
+void zu_socket_close(struct zu_socket *socket)
+{
+    if (close_forked(socket))
+        return;
+    socket->tag = 0;
+    zu_context_closing(socket->context, &socket->link);
+    zu_socket_forget_all(socket); /* frees names and listeners; peers that come now are refused by the box */
+    zu_list_each(link, after, &socket->peers)
+    {
+        struct zu_peer *peer = zu_container_of(link, struct zu_peer, link);
+        hang_up(socket, peer, socket->options.linger_ms);
+        in_end(socket, peer);
+        release_if_over(peer);
+    }
+    zu_mailbox_unref(&socket->box);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A socket: its pattern, options, endpoints and peers. One thread at a time uses it, as in libzmq; shards and other
+ * sockets reach it through its mailbox. It never lives on a shard: what lingers after close are its connections.
+ */
+#ifndef ZU_CORE_SOCKET_H
+#define ZU_CORE_SOCKET_H
+
+#include "base/clock.h"
+#include "core/context.h"
+#include "core/option.h"
+#include "flow/pattern.h"
+#include "link/dial.h"
+#include "link/listen.h"
+
+#define ZU_SOCKET_TAG 0x7a75736bu
+
+/* Why the fast path must stop and look. */
+enum zu_socket_state { ZU_SOCKET_LIVE, ZU_SOCKET_STOPPED /* -ETERM */, ZU_SOCKET_FORKED /* the parent's */ };
+
+struct zu_socket {
+    uint32_t tag;                  /* ZU_SOCKET_TAG from zmq_socket to zmq_close */
+    _Atomic unsigned state;        /* enum zu_socket_state; relaxed: set by a note on the using thread, or by atfork */
+    struct zu_pattern pattern;     /* who gets and gives messages */
+    bool rcvmore;                  /* the last part received has more behind it */
+
+    struct zu_mailbox box ZU_ALIGNED_LINE; /* any thread posts; its count keeps the socket's memory */
+    _Atomic uint32_t asleep;       /* futex: the using thread sleeps. seq_cst exchange by both, against post */
+    _Atomic int event_fd;          /* ZMQ_FD, -1 until asked for. seq_cst: set, then look at the box; post, then load */
+
+    /* The using thread. */
+    struct zu_options options;     /* as set */
+    struct zu_context *context;    /* its context, which outlives it */
+    unsigned type;                 /* ZMQ_PUSH and so on */
+    struct zu_link peers;          /* struct zu_peer.link */
+    struct zu_link endpoints;      /* struct zu_endpoint_entry.link */
+    struct zu_note stop;           /* from the context: everything fails with -ETERM from now on */
+    struct zu_link link;           /* under the context's lock: among its open sockets */
+};
+
+/* --- socket.c --- */
+
+/* -EINVAL for an unknown type; else as zu_context_enter; -ENOMEM. */
+int zu_socket_new(struct zu_context *context, unsigned type, struct zu_socket **ret_socket);
+/* Hands what is left to send to the shards, under LINGER. The socket is not the caller's any more. */
+void zu_socket_close(struct zu_socket *socket);
+/* Any thread, under the context's lock: wakes the socket's user with -ETERM. */
+void zu_socket_stop(struct zu_socket *socket);
+/* atfork, in the child. */
+void zu_socket_forked(struct zu_socket *socket);
+/* 0, or why no call but close is possible now: -ZU_ETERM. Runs what others have posted. */
+int zu_socket_check(struct zu_socket *socket);
+/* What endpoints hand to the peers they make. */
+const struct zu_peer_events *zu_socket_peer_events(void);
+/* New limits go to the pipes that exist. */
+void zu_socket_apply_hwm(struct zu_socket *socket);
+/* The peers that came by an endpoint: nothing more is sent to them; what they sent can still be read. */
+void zu_socket_part_from(struct zu_socket *socket, const void *endpoint);
+
+ZU_INLINE int zu_socket_enter(struct zu_socket *socket)
+{
+    if (zu_likely(atomic_load_explicit(&socket->box.head, memory_order_relaxed) == NULL &&
+                  atomic_load_explicit(&socket->state, memory_order_relaxed) == ZU_SOCKET_LIVE))
+        return 0;
+    return zu_socket_check(socket);
+}
+
+/* --- socket_io.c --- */
+
+enum { ZU_DONTWAIT = 1, ZU_SNDMORE = 2 };
+
+/* 0; -EAGAIN, -EINTR, -ENOTSUP, -ENOMEM, -ZU_ETERM. On failure the part is untouched. */
+int zu_socket_send(struct zu_socket *socket, struct zu_part *part, int flags);
+/* Views the next frame in, which the caller takes from its pipe and then calls zu_socket_taken. Errors as above. */
+int zu_socket_peek(struct zu_socket *socket, struct zu_view *ret_view, int flags);
+ZU_INLINE void zu_socket_taken(struct zu_socket *socket, unsigned flags)
+{
+    socket->rcvmore = flags & ZU_FRAME_MORE;
+    socket->pattern.ops->taken(&socket->pattern, flags);
+}
+/* ZU_POLL_ bits of what is possible now. */
+unsigned zu_socket_events(struct zu_socket *socket);
+/* Sleeps until something was posted: 0, -EINTR, -ETIMEDOUT. */
+int zu_socket_wait(struct zu_socket *socket, uint64_t until_ns);
+/* A descriptor that is readable while something is posted; negative errno. */
+int zu_socket_event_fd(struct zu_socket *socket);
+
+/* --- socket_endpoint.c --- */
+
+int zu_socket_bind(struct zu_socket *socket, const char *text);
+int zu_socket_connect(struct zu_socket *socket, const char *text);
+/* zmq_unbind and zmq_disconnect alike. -ENOENT. */
+int zu_socket_forget(struct zu_socket *socket, const char *text);
+void zu_socket_forget_all(struct zu_socket *socket);
+
+/* A transport beside the built-in ones, for tests; NULL for none. */
+extern const struct zu_transport *zu_transport_extra;
+
+/* --- socket_option.c --- */
+
+int zu_socket_set(struct zu_socket *socket, int number, const void *value, size_t size);
+int zu_socket_get(struct zu_socket *socket, int number, void *value, size_t *size);
+struct zu_settings *zu_socket_settings(const struct zu_socket *socket);
+
+#endif

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Endpoints: a text becomes a listener, a dial or an inproc name, and an entry by which unbind and disconnect find it
+ * again. Binding happens in the caller, so its errors come back at once; dialling only checks the text.
+ * Fails with the errno that zmq_bind and zmq_connect document, and then leaves nothing behind.
+ */
+#include "core/socket.h"
+
+#include <unistd.h>
+
+#include "base/error.h"
+#include "link/endpoint.h"
+#include "mem/alloc.h"
+
+/* The only place that names the stream transports. */
+static const struct zu_transport *const transports[] = {&zu_transport_tcp, &zu_transport_ipc};
+const struct zu_transport *zu_transport_extra;
+
+/* The using thread. Exactly one of the three is set. */
+struct zu_endpoint_entry {
+    struct zu_link link;               /* the socket's list */
+    struct zu_listen *listen;          /* a bound stream endpoint */
+    struct zu_dial *dial;              /* a connected one */
+    struct zu_inproc_bind *inproc;     /* a bound inproc name; a connected one has none of the three */
+    size_t text_size;                  /* with NUL */
+    char text[];                       /* as unbind and disconnect must name it */
+};
+
+
+static bool scheme_is(const struct zu_endpoint *endpoint, const char *scheme)
+{
+    return strlen(scheme) == endpoint->scheme_size && memcmp(endpoint->scheme, scheme, endpoint->scheme_size) == 0;
+}
+
+static const struct zu_transport *transport_find(const struct zu_endpoint *endpoint)
+{
+    for (size_t i = 0; i < sizeof transports / sizeof *transports; i++) {
+        if (scheme_is(endpoint, transports[i]->scheme))
+            return transports[i];
+    }
+    return zu_transport_extra && scheme_is(endpoint, zu_transport_extra->scheme) ? zu_transport_extra : NULL;
+}
+
+static struct zu_endpoint_entry *entry_new(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    struct zu_endpoint_entry *entry = zu_alloc_zero(sizeof *entry + size);
+    if (!entry)
+        return NULL;
+    entry->text_size = size;
+    memcpy(entry->text, text, size);
+    return entry;
+}
+
+static void entry_free(struct zu_endpoint_entry *entry)
+{
+    zu_free(entry, sizeof *entry + entry->text_size);
+}
+
+/* The snapshot and marks that an endpoint takes along; zu_settings_unref it afterwards. */
+static int home_make(struct zu_socket *socket, void *endpoint, struct zu_home *ret_home)
+{
+    struct zu_settings *settings = zu_socket_settings(socket);
+    if (!settings)
+        return -ENOMEM;
+    *ret_home = (struct zu_home){
+        .socket = socket,
+        .events = zu_socket_peer_events(),
+        .box = &socket->box,
+        .settings = settings,
+        .endpoint = endpoint,
+    };
+    return 0;
+}
+
+static void entry_add(struct zu_socket *socket, struct zu_endpoint_entry *entry)
+{
+    zu_list_append(&socket->endpoints, &entry->link);
+    zu_option_bytes_set(&socket->options.last_endpoint, entry->text, strlen(entry->text));
+}
+
+static int bind_inproc(struct zu_socket *socket, const char *text, const char *name)
+{
+    struct zu_endpoint_entry *entry = entry_new(text);
+    struct zu_home home;
+    int err = entry ? home_make(socket, entry, &home) : -ENOMEM;
+    if (!err) {
+        err = zu_inproc_bind(&socket->context->inproc, name, &home, &entry->inproc);
+        zu_settings_unref(home.settings);
+    }
+    if (err) {
+        if (entry)
+            entry_free(entry);
+        return err;
+    }
+    entry_add(socket, entry);
+    return 0;
+}
+
+static int bind_stream(struct zu_socket *socket, const struct zu_transport *transport, const char *address)
+{
+    struct zu_context *context = socket->context;
+    struct zu_shard *shard = zu_context_shard(context, socket->options.affinity);
+    if (!shard)
+        return -ZU_EMTHREAD;
+    struct zu_home home;
+    int err = home_make(socket, NULL, &home);
+    if (err)
+        return err;
+    struct zu_listening listening;
+    err = transport->listen(address, home.settings, &listening);
+    struct zu_endpoint_entry *entry = err ? NULL : entry_new(listening.text);
+    if (entry) {
+        home.endpoint = entry;
+        entry->listen = zu_listen_new(shard, context->shards, context->shard_count, &home, transport, &listening);
+        if (!entry->listen) {
+            entry_free(entry);
+            entry = NULL;
+        }
+    } else if (!err) {
+        close(listening.fd);
+        if (transport->unlisten)
+            transport->unlisten(&listening);
+    }
+    zu_settings_unref(home.settings);
+    if (!entry)
+        return err ? err : -ENOMEM;
+    entry_add(socket, entry);
+    zu_listen_start(entry->listen);
+    return 0;
+}
+
+int zu_socket_bind(struct zu_socket *socket, const char *text)
+{
+    struct zu_endpoint endpoint;
+    int err = zu_endpoint_split(text, &endpoint);
+    if (err)
+        return err;
+    if (scheme_is(&endpoint, "inproc"))
+        return bind_inproc(socket, text, endpoint.rest);
+    const struct zu_transport *transport = transport_find(&endpoint);
+    return transport ? bind_stream(socket, transport, endpoint.rest) : -EPROTONOSUPPORT;
+}
+
+static int connect_inproc(struct zu_socket *socket, const struct zu_home *home, const char *name)
+{
+    struct zu_peer *peer;
+    int err = zu_inproc_connect(&socket->context->inproc, name, home, &peer);
+    if (!err)
+        zu_socket_peer_events()->attached(peer);
+    return err;
+}
+
+static int connect_stream(struct zu_socket *socket, const struct zu_transport *transport, const char *address,
+                          const struct zu_home *home, struct zu_endpoint_entry *entry)
+{
+    struct zu_shard *shard = zu_context_shard(socket->context, socket->options.affinity);
+    if (!shard)
+        return -ZU_EMTHREAD;
+    int err = transport->check(address);
+    if (err)
+        return err;
+    struct zu_peer *peer = NULL;
+    if (!home->settings->immediate) {
+        peer = zu_peer_new(home->settings->out_hwm, home->settings->in_hwm);
+        if (!peer)
+            return -ENOMEM;
+        peer->endpoint = home->endpoint;
+        zu_peer_set_near(peer, home->socket, home->events, home->box);
+    }
+    entry->dial = zu_dial_new(shard, home, transport, address, peer);
+    if (!entry->dial) {
+        if (peer)
+            zu_peer_abandon(peer);
+        return -ENOMEM;
+    }
+    if (peer)
+        zu_socket_peer_events()->attached(peer);
+    zu_dial_start(entry->dial);
+    return 0;
+}
+
+int zu_socket_connect(struct zu_socket *socket, const char *text)
+{
+    struct zu_endpoint endpoint;
+    int err = zu_endpoint_split(text, &endpoint);
+    if (err)
+        return err;
+    bool is_inproc = scheme_is(&endpoint, "inproc");
+    const struct zu_transport *transport = is_inproc ? NULL : transport_find(&endpoint);
+    if (!is_inproc && !transport)
+        return -EPROTONOSUPPORT;
+    struct zu_endpoint_entry *entry = entry_new(text);
+    struct zu_home home;
+    err = entry ? home_make(socket, entry, &home) : -ENOMEM;
+    if (!err) {
+        err = is_inproc ? connect_inproc(socket, &home, endpoint.rest)
+                        : connect_stream(socket, transport, endpoint.rest, &home, entry);
+        zu_settings_unref(home.settings);
+    }
+    if (err) {
+        if (entry)
+            entry_free(entry);
+        return err;
+    }
+    entry_add(socket, entry);
+    return 0;
+}
+
+/* Nobody but the shards knows of connections that still shake hands. */
+static void sweep_all(struct zu_socket *socket, void *endpoint)
+{
+    struct zu_context *context = socket->context;
+    for (unsigned i = 0; i < context->shard_count; i++)
+        zu_sweep_post(context->shards[i], &socket->box, endpoint);
+}
+
+static void entry_end(struct zu_socket *socket, struct zu_endpoint_entry *entry)
+{
+    zu_list_remove(&entry->link);
+    if (entry->inproc) {
+        zu_inproc_unbind(entry->inproc);
+    } else {
+        if (entry->listen) {
+            zu_listen_stop(entry->listen);
+            sweep_all(socket, entry);
+        }
+        zu_socket_part_from(socket, entry);
+        if (entry->dial)
+            zu_dial_stop(entry->dial, socket->options.linger_ms);
+    }
+    entry_free(entry);
+}
+
+int zu_socket_forget(struct zu_socket *socket, const char *text)
+{
+    struct zu_endpoint endpoint;
+    int err = zu_endpoint_split(text, &endpoint);
+    if (err)
+        return err;
+    zu_list_each(link, after, &socket->endpoints)
+    {
+        struct zu_endpoint_entry *entry = zu_container_of(link, struct zu_endpoint_entry, link);
+        if (strcmp(entry->text, text) == 0) {
+            entry_end(socket, entry);
+            return 0;
+        }
+    }
+    return -ENOENT;
+}
+
+void zu_socket_forget_all(struct zu_socket *socket)
+{
+    zu_list_each(link, after, &socket->endpoints)
+    {
+        struct zu_endpoint_entry *entry = zu_container_of(link, struct zu_endpoint_entry, link);
+        if (entry->inproc) {
+            zu_inproc_unbind(entry->inproc);
+            entry->inproc = NULL;
+        }
+    }
+    zu_mailbox_close(&socket->box);
+    zu_list_each(link, after, &socket->endpoints)
+        entry_end(socket, zu_container_of(link, struct zu_endpoint_entry, link));
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sending and receiving: the pattern does it, or says "not now", and then the caller sleeps until something is posted and
+ * tries again. The fast path is one look at the box and one call through the pattern's row.
+ * Timeouts, signals and the end of the context come out as -EAGAIN, -EINTR and -ETERM; a part that was not sent is intact.
+ */
+#include "core/socket.h"
+
+#include <sys/eventfd.h>
+
+#include "base/error.h"
+#include "base/futex.h"
+#include "mem/msg.h"
+
+int zu_socket_wait(struct zu_socket *socket, uint64_t until_ns)
+{
+    /* seq_cst: "asleep" first, then a look at the box; a poster does the opposite. */
+    atomic_exchange_explicit(&socket->asleep, 1, memory_order_seq_cst);
+    int err = 0;
+    if (!zu_mailbox_has_notes(&socket->box))
+        err = zu_futex_wait(&socket->asleep, 1, until_ns);
+    atomic_store_explicit(&socket->asleep, 0, memory_order_relaxed);
+    return err;
+}
+
+static uint64_t deadline_of(int timeout_ms)
+{
+    return zu_deadline_ns(timeout_ms);
+}
+
+/* In a child of a fork sends are ignored. */
+static int send_refused(struct zu_socket *socket, struct zu_part *part, int err)
+{
+    if (atomic_load_explicit(&socket->state, memory_order_relaxed) != ZU_SOCKET_FORKED)
+        return err;
+    if (part->msg) {
+        zu_msg_close(part->msg);
+        zu_msg_init(part->msg);
+    }
+    return 0;
+}
+
+static ZU_COLD int send_wait(struct zu_socket *socket, struct zu_part *part)
+{
+    uint64_t until_ns = deadline_of(socket->options.send_timeout_ms);
+    for (;;) {
+        int err = zu_socket_wait(socket, until_ns);
+        if (err == -EINTR)
+            return err;
+        bool late = err == -ETIMEDOUT;
+        err = zu_socket_enter(socket);
+        if (!err)
+            err = socket->pattern.ops->send(&socket->pattern, part);
+        if (err != -EAGAIN || late)
+            return err;
+    }
+}
+
+int zu_socket_send(struct zu_socket *socket, struct zu_part *part, int flags)
+{
+    int err = zu_socket_enter(socket);
+    if (zu_unlikely(err))
+        return send_refused(socket, part, err);
+    err = socket->pattern.ops->send(&socket->pattern, part);
+    if (zu_likely(err != -EAGAIN) || (flags & ZU_DONTWAIT) || socket->options.send_timeout_ms == 0)
+        return err;
+    return send_wait(socket, part);
+}
+
+static ZU_COLD int recv_wait(struct zu_socket *socket, struct zu_view *ret_view)
+{
+    uint64_t until_ns = deadline_of(socket->options.recv_timeout_ms);
+    for (;;) {
+        int err = zu_socket_wait(socket, until_ns);
+        if (err == -EINTR)
+            return err;
+        bool late = err == -ETIMEDOUT;
+        err = zu_socket_enter(socket);
+        if (!err)
+            err = socket->pattern.ops->peek(&socket->pattern, ret_view);
+        if (err != -EAGAIN || late)
+            return err;
+    }
+}
+
+int zu_socket_peek(struct zu_socket *socket, struct zu_view *ret_view, int flags)
+{
+    int err = zu_socket_enter(socket);
+    if (zu_unlikely(err))
+        return err;
+    err = socket->pattern.ops->peek(&socket->pattern, ret_view);
+    if (zu_likely(err != -EAGAIN) || (flags & ZU_DONTWAIT) || socket->options.recv_timeout_ms == 0)
+        return err;
+    return recv_wait(socket, ret_view);
+}
+
+unsigned zu_socket_events(struct zu_socket *socket)
+{
+    return socket->pattern.ops->poll(&socket->pattern);
+}
+
+int zu_socket_event_fd(struct zu_socket *socket)
+{
+    int fd = atomic_load_explicit(&socket->event_fd, memory_order_relaxed);
+    if (fd >= 0)
+        return fd;
+    fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    /* seq_cst: a poster that did not see the descriptor had posted before this look at the box. */
+    atomic_store_explicit(&socket->event_fd, fd, memory_order_seq_cst);
+    if (zu_mailbox_has_notes(&socket->box))
+        eventfd_write(fd, 1);
+    return fd;
+}

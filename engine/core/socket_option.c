@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Options of a live socket: the table checks and stores, this unit answers what only the socket knows and lets changes
+ * take effect that must. A bind or connect takes a snapshot of what concerns its connections.
+ */
+#include "core/socket.h"
+
+#include "base/error.h"
+#include "mem/alloc.h"
+#include "wire/null.h"
+
+/* The only place that names the mechanisms, by enum zu_security; one that is not built refuses binds and connects. */
+static const struct zu_mechanism_ops *const mechanisms[] = {&zu_null_mechanism};
+
+static int live_get(void *context, int number, int64_t *ret_value)
+{
+    struct zu_socket *socket = context;
+    int value = 0;
+    if (number == ZU_OPT_RCVMORE)
+        value = socket->rcvmore;
+    else if (number == ZU_OPT_EVENTS)
+        value = (int)zu_socket_events(socket);
+    else if (number == ZU_OPT_FD)
+        value = zu_socket_event_fd(socket);
+    else
+        return -EINVAL;
+    if (value < 0)
+        return value;
+    *ret_value = value;
+    return 0;
+}
+
+int zu_socket_set(struct zu_socket *socket, int number, const void *value, size_t size)
+{
+    int err = zu_option_set(&socket->options, socket->type, number, value, size);
+    if (!err && zu_option_effect(number) == ZU_OPTION_EFFECT_HWM)
+        zu_socket_apply_hwm(socket);
+    return err;
+}
+
+int zu_socket_get(struct zu_socket *socket, int number, void *value, size_t *size)
+{
+    static const struct zu_option_live live = {.get = live_get};
+    return zu_option_get(&socket->options, socket->type, number, value, size, &live, socket);
+}
+
+static int settings_bytes(struct zu_settings *settings, const struct zu_options *options)
+{
+    settings->routing_id_size = options->routing_id.size;
+    if (options->routing_id.size)
+        memcpy(settings->routing_id, options->routing_id.data, options->routing_id.size);
+    size_t device = options->bind_to_device.size;
+    if (device)
+        memcpy(settings->device, options->bind_to_device.data, device < IFNAMSIZ ? device : IFNAMSIZ);
+    if (options->metadata.size) {
+        settings->properties = zu_alloc(options->metadata.size);
+        if (!settings->properties)
+            return -ENOMEM;
+        memcpy(settings->properties, options->metadata.data, options->metadata.size);
+        settings->properties_size = options->metadata.size;
+    }
+    int err = zu_accept_filter_copy(&options->tcp_accept, &settings->tcp_accept);
+    return err ? err : zu_ipc_filter_copy(&options->ipc_accept, &settings->ipc_accept);
+}
+
+static void settings_sockopt(struct zu_sockopt *sockopt, const struct zu_options *options)
+{
+    sockopt->sndbuf = options->send_buffer;
+    sockopt->rcvbuf = options->recv_buffer;
+    sockopt->tos = options->tos;
+    sockopt->priority = options->priority;
+    sockopt->keepalive = options->tcp_keepalive;
+    sockopt->keepalive_cnt = options->tcp_keepalive_count;
+    sockopt->keepalive_idle = options->tcp_keepalive_idle_s;
+    sockopt->keepalive_intvl = options->tcp_keepalive_interval_s;
+    sockopt->maxrt_ms = options->tcp_max_rt_ms;
+    sockopt->busy_poll = options->busy_poll;
+}
+
+struct zu_settings *zu_socket_settings(const struct zu_socket *socket)
+{
+    const struct zu_options *options = &socket->options;
+    struct zu_settings *settings = zu_settings_new();
+    if (!settings)
+        return NULL;
+    settings->socket_type = socket->type;
+    settings->mechanism = mechanisms[0];
+    settings->out_hwm = (uint64_t)options->send_hwm;
+    settings->in_hwm = (uint64_t)options->recv_hwm;
+    settings->frame_max = options->msg_size_max;
+    settings->reconnect_ms = options->reconnect_ms;
+    settings->reconnect_max_ms = options->reconnect_max_ms;
+    settings->reconnect_stop = options->reconnect_stop;
+    settings->connect_timeout_ms = options->connect_timeout_ms;
+    settings->handshake_ms = options->handshake_ms;
+    settings->heartbeat_ms = options->heartbeat_ms;
+    settings->heartbeat_ttl_ms = options->heartbeat_ttl_ms;
+    settings->heartbeat_timeout_ms = options->heartbeat_timeout_ms;
+    settings->backlog = options->backlog;
+    settings->use_fd = options->use_fd;
+    settings->immediate = options->immediate;
+    settings->ipv6 = options->ipv6;
+    settings_sockopt(&settings->sockopt, options);
+    if (settings_bytes(settings, options) < 0) {
+        zu_settings_unref(settings);
+        return NULL;
+    }
+    return settings;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The peer whose turn it is takes the whole message, then the turn moves on. A full peer leaves the circle and comes
+ * back, at its end, when its pipe has room again: told by a note, or found before that when the circle is empty. With
+ * room nowhere the send is -EAGAIN. A peer that dies in mid-message
+ * takes the frames it had with it; the rest of that message is swallowed, for half a message must not reach another.
+ */
+#include "flow/balance.h"
+
+#include <errno.h>
+
+void zu_balance_init(struct zu_balance *balance)
+{
+    zu_list_init(&balance->writable);
+    balance->turn = &balance->writable;
+    zu_list_init(&balance->full);
+    balance->inside = NULL;
+    balance->dropping = false;
+}
+
+/* The link after `link`, round the head. */
+static struct zu_link *after(struct zu_balance *balance, struct zu_link *link)
+{
+    struct zu_link *next = link->next;
+    return next == &balance->writable ? next->next : next;
+}
+
+void zu_balance_add(struct zu_balance *balance, struct zu_peer *peer)
+{
+    if (peer->out_full)
+        zu_list_remove(&peer->out_link);
+    else if (!zu_list_is_empty(&peer->out_link))
+        return;
+    peer->out_full = false;
+    zu_list_append(&balance->writable, &peer->out_link);
+    if (balance->turn == &balance->writable)
+        balance->turn = &peer->out_link;
+}
+
+static void leave_circle(struct zu_balance *balance, struct zu_peer *peer)
+{
+    if (balance->turn == &peer->out_link)
+        balance->turn = after(balance, &peer->out_link);
+    zu_list_remove(&peer->out_link);
+    if (zu_list_is_empty(&balance->writable))
+        balance->turn = &balance->writable;
+}
+
+void zu_balance_remove(struct zu_balance *balance, struct zu_peer *peer)
+{
+    if (balance->inside == peer) {
+        balance->inside = NULL;
+        balance->dropping = true;
+    }
+    if (peer->out_full)
+        zu_list_remove(&peer->out_link);
+    else if (!zu_list_is_empty(&peer->out_link))
+        leave_circle(balance, peer);
+    peer->out_full = false;
+}
+
+/* A full pipe's note comes late, at half, to save wake-ups; the reader's counter tells of room earlier. */
+static ZU_COLD struct zu_peer *admit_full(struct zu_balance *balance)
+{
+    zu_list_each(link, next, &balance->full)
+    {
+        struct zu_peer *peer = zu_container_of(link, struct zu_peer, out_link);
+        if (zu_pipe_admits(peer->out) && !zu_pipe_writer_sleep(peer->out)) {
+            zu_balance_add(balance, peer);
+            return peer;
+        }
+    }
+    return NULL;
+}
+
+static struct zu_peer *admit(struct zu_balance *balance)
+{
+    while (balance->turn != &balance->writable) {
+        struct zu_peer *peer = zu_container_of(balance->turn, struct zu_peer, out_link);
+        if (zu_likely(zu_pipe_admits(peer->out)) || !zu_pipe_writer_sleep(peer->out))
+            return peer;
+        leave_circle(balance, peer);
+        zu_list_append(&balance->full, &peer->out_link);
+        peer->out_full = true;
+    }
+    return admit_full(balance);
+}
+
+static ZU_COLD int swallow(struct zu_balance *balance, struct zu_part *part)
+{
+    if (part->msg) {
+        zu_msg_close(part->msg);
+        zu_msg_init(part->msg);
+    }
+    balance->dropping = part->more;
+    return 0;
+}
+
+int zu_balance_send(struct zu_balance *balance, struct zu_part *part)
+{
+    struct zu_peer *peer = balance->inside;
+    if (zu_likely(!peer)) {
+        if (zu_unlikely(balance->dropping))
+            return swallow(balance, part);
+        peer = admit(balance);
+        if (zu_unlikely(!peer))
+            return -EAGAIN;
+    }
+    int err = part->msg ? zu_pipe_write_msg(peer->out, part->msg, part->more)
+                        : zu_pipe_write(peer->out, part->data, part->size, part->more);
+    if (zu_unlikely(err))
+        return err;
+    balance->inside = part->more ? peer : NULL;
+    if (!part->more)
+        balance->turn = after(balance, &peer->out_link);
+    return 0;
+}
+
+bool zu_balance_has_room(struct zu_balance *balance)
+{
+    return balance->inside || balance->dropping || admit(balance) != NULL;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* Fair queueing (RFC 30): a message from each peer in turn, among the peers that have one. */
+#ifndef ZU_FLOW_FAIR_H
+#define ZU_FLOW_FAIR_H
+
+#include "flow/peer.h"
+
+/* The socket's thread. */
+struct zu_fair {
+    struct zu_link readable; /* peers that may have something, in turn */
+    struct zu_link *turn;    /* the one to read now; &readable when there is none */
+};
+
+void zu_fair_init(struct zu_fair *fair);
+void zu_fair_add(struct zu_fair *fair, struct zu_peer *peer);
+void zu_fair_remove(struct zu_fair *fair, struct zu_peer *peer);
+/* 0 with the next frame in turn; -EAGAIN. `ended` is called for a peer whose pipe has come to its end. */
+int zu_fair_peek(struct zu_fair *fair, struct zu_view *ret_view, void (*ended)(struct zu_peer *));
+
+/* The viewed frame has been popped. */
+ZU_INLINE void zu_fair_taken(struct zu_fair *fair, unsigned flags)
+{
+    if (flags & ZU_FRAME_MORE)
+        return;
+    struct zu_link *next = fair->turn->next;
+    fair->turn = next == &fair->readable ? next->next : next;
+}
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A peer is made with its pipes, attached to a socket, and goes when both sides have let go. Making one fails only for
+ * want of memory. A socket that has closed refuses the last note; the far side then just drops its reference.
+ */
+#include "flow/peer.h"
+
+#include "mem/alloc.h"
+
+static void run_attached(struct zu_note *note)
+{
+    struct zu_peer *peer = zu_container_of(note, struct zu_peer, attached);
+    peer->events->attached(peer);
+}
+
+static void run_readable(struct zu_note *note)
+{
+    struct zu_peer *peer = zu_container_of(note, struct zu_peer, readable);
+    peer->events->readable(peer);
+}
+
+static void run_writable(struct zu_note *note)
+{
+    struct zu_peer *peer = zu_container_of(note, struct zu_peer, writable);
+    peer->events->writable(peer);
+}
+
+static void run_gone(struct zu_note *note)
+{
+    struct zu_peer *peer = zu_container_of(note, struct zu_peer, gone);
+    peer->events->gone(peer);
+    zu_peer_unref(peer);
+}
+
+static void run_far_readable(struct zu_note *note)
+{
+    struct zu_peer *peer = zu_container_of(note, struct zu_peer, far_readable);
+    if (peer->far)
+        peer->far_events->readable(peer);
+}
+
+static void run_far_writable(struct zu_note *note)
+{
+    struct zu_peer *peer = zu_container_of(note, struct zu_peer, far_writable);
+    if (peer->far)
+        peer->far_events->writable(peer);
+}
+
+static void run_far_hung_up(struct zu_note *note)
+{
+    struct zu_peer *peer = zu_container_of(note, struct zu_peer, far_hung_up);
+    if (peer->far)
+        peer->far_events->hung_up(peer, peer->linger_ms);
+    zu_peer_unref(peer);
+}
+
+static void run_left(struct zu_note *note)
+{
+    zu_peer_unref(zu_container_of(note, struct zu_peer, left));
+}
+
+struct zu_peer *zu_peer_new_around(struct zu_pipe *out, struct zu_pipe *in)
+{
+    struct zu_peer *peer = zu_alloc_zero(sizeof *peer);
+    if (!peer)
+        return NULL;
+    peer->out = out;
+    peer->in = in;
+    atomic_init(&peer->refs, 2);
+    atomic_init(&peer->out_share, -1);
+    atomic_init(&peer->in_share, -1);
+    peer->attached.run = run_attached;
+    peer->readable.run = run_readable;
+    peer->writable.run = run_writable;
+    peer->gone.run = run_gone;
+    peer->far_readable.run = run_far_readable;
+    peer->far_writable.run = run_far_writable;
+    peer->far_hung_up.run = run_far_hung_up;
+    peer->left.run = run_left;
+    zu_list_init(&peer->link);
+    zu_list_init(&peer->in_link);
+    zu_list_init(&peer->out_link);
+    peer->in_open = peer->out_open = true;
+    return peer;
+}
+
+struct zu_peer *zu_peer_new(uint64_t out_hwm, uint64_t in_hwm)
+{
+    struct zu_pipe *out = zu_pipe_new(out_hwm);
+    struct zu_pipe *in = out ? zu_pipe_new(in_hwm) : NULL;
+    struct zu_peer *peer = in ? zu_peer_new_around(out, in) : NULL;
+    if (peer)
+        return peer;
+    for (int end = 0; end < 2; end++) {
+        if (out)
+            zu_pipe_unref(out);
+        if (in)
+            zu_pipe_unref(in);
+    }
+    return NULL;
+}
+
+void zu_peer_set_near(struct zu_peer *peer, void *socket, const struct zu_peer_events *events, struct zu_mailbox *box)
+{
+    peer->socket = socket;
+    peer->events = events;
+    zu_pipe_set_reader(peer->in, box, &peer->readable);
+    zu_pipe_set_writer(peer->out, box, &peer->writable);
+}
+
+static void tell_shard(struct zu_peer *peer, int linger_ms)
+{
+    peer->linger_ms = linger_ms;
+    atomic_fetch_add_explicit(&peer->refs, 1, memory_order_relaxed);
+    if (!zu_mailbox_post(peer->far_box, &peer->far_hung_up))
+        zu_peer_unref(peer);
+}
+
+static void release_by_shard(struct zu_peer *peer)
+{
+    if (!zu_mailbox_post(peer->far_box, &peer->left))
+        zu_peer_unref(peer);
+}
+
+static const struct zu_peer_ops shard_ops = {.hang_up = tell_shard, .release = release_by_shard};
+
+void zu_peer_set_far(struct zu_peer *peer, void *far, const struct zu_far_events *events, struct zu_mailbox *box)
+{
+    peer->far = far;
+    peer->far_events = events;
+    peer->far_box = zu_mailbox_ref(box);
+    peer->ops = &shard_ops;
+    zu_pipe_set_reader(peer->out, box, &peer->far_readable);
+    zu_pipe_set_writer(peer->in, box, &peer->far_writable);
+}
+
+void zu_peer_unref(struct zu_peer *peer)
+{
+    /* acq_rel: the other side's last touch happens before the memory goes. */
+    if (atomic_fetch_sub_explicit(&peer->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (peer->far_box)
+        zu_mailbox_unref(peer->far_box);
+    zu_free(peer, sizeof *peer);
+}
+
+void zu_peer_tell_gone(struct zu_peer *peer, struct zu_mailbox *box)
+{
+    if (!zu_mailbox_post(box, &peer->gone))
+        zu_peer_unref(peer);
+}
+
+void zu_peer_abandon(struct zu_peer *peer)
+{
+    zu_pipe_end(peer->in);
+    zu_pipe_leave(peer->in);
+    zu_pipe_end(peer->out);
+    zu_pipe_leave(peer->out);
+    zu_peer_unref(peer);
+    zu_peer_unref(peer);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A peer as its socket sees it: one pipe each way, and whoever stands at their far ends (a connection on a shard, or
+ * another socket by inproc). Made by whichever side meets the other; two references, the socket's and the far side's.
+ */
+#ifndef ZU_FLOW_PEER_H
+#define ZU_FLOW_PEER_H
+
+#include "base/list.h"
+#include "base/mailbox.h"
+#include "flow/pipe.h"
+
+struct zu_peer;
+
+/* What the far side offers. */
+struct zu_peer_ops {
+    /*
+     * The socket's thread, once: the socket has ended `out` and will not write again. What lies there may be delivered for
+     * `linger_ms` more (negative: as long as it takes).
+     */
+    void (*hang_up)(struct zu_peer *peer, int linger_ms);
+    /*
+     * The socket's thread, last of all: both pipe ends are dropped and the socket will not look at the peer again. Gives
+     * back its reference, behind every note that it has posted: they lie in the peer.
+     */
+    void (*release)(struct zu_peer *peer);
+};
+
+/* What a far side on a shard does with the notes below; called on its thread, while `far` is set. */
+struct zu_far_events {
+    void (*readable)(struct zu_peer *peer); /* `out` has become non-empty, or has ended */
+    void (*writable)(struct zu_peer *peer); /* `in` has room again */
+    void (*hung_up)(struct zu_peer *peer, int linger_ms); /* see zu_peer_ops */
+};
+
+/* What the socket offers; called on its thread while it runs its mailbox. */
+struct zu_peer_events {
+    void (*attached)(struct zu_peer *peer); /* a peer that the far side made: its first note */
+    void (*readable)(struct zu_peer *peer); /* `in` has become non-empty, or has ended */
+    void (*writable)(struct zu_peer *peer); /* `out` has room again */
+    void (*gone)(struct zu_peer *peer);     /* the far side is gone for good; `in` may hold more to read */
+};
+
+struct zu_peer {
+    /* Set up before the sides meet. */
+    struct zu_pipe *out;                  /* the socket writes */
+    struct zu_pipe *in;                   /* the socket reads */
+    const struct zu_peer_ops *ops;        /* the far side */
+    const struct zu_peer_events *events;  /* the near side */
+    const struct zu_far_events *far_events; /* far side on a shard */
+    void *socket;                         /* the socket */
+    struct zu_mailbox *far_box;           /* where the far side hears; a reference, or NULL */
+    void *endpoint;                       /* the bind or connect it came by; the socket's own */
+    _Atomic unsigned refs;                /* near side, far side */
+
+    /* inproc: the other socket's share of each limit; -1 elsewhere. Relaxed: a change of limits is not ordered. */
+    _Atomic int64_t out_share;
+    _Atomic int64_t in_share;
+
+    /* Notes to the socket. Each is posted at most once before it has run. */
+    struct zu_note attached; /* far side */
+    struct zu_note readable; /* writer of `in` */
+    struct zu_note writable; /* reader of `out` */
+    struct zu_note gone;     /* far side, once; carries its reference */
+
+    /* Notes to a far side on a shard, likewise. */
+    struct zu_note far_readable; /* writer of `out` */
+    struct zu_note far_writable; /* reader of `in` */
+    struct zu_note far_hung_up;  /* the socket, once; carries a reference of its own */
+    struct zu_note left;         /* the last note of the side that posts it, once; carries that side's reference */
+    int linger_ms;               /* written before far_hung_up is posted, read when it runs */
+
+    /* The far side's thread. */
+    void *far; /* its connection, dial, or other peer; NULL when it has left */
+
+    /* The socket's thread. */
+    struct zu_link link;      /* among all peers of the socket */
+    struct zu_link in_link;   /* among the readable ones */
+    struct zu_link out_link;  /* among the writable ones, or the full ones */
+    bool out_full;            /* it is among the full ones */
+    bool in_open;             /* `in` has not been left */
+    bool out_open;            /* `out` has not been ended */
+    bool hung_up;             /* hang_up was called, or gone has run */
+};
+
+/* Makes both pipes, with their limits. NULL without memory. */
+struct zu_peer *zu_peer_new(uint64_t out_hwm, uint64_t in_hwm);
+/* The same around pipes that exist: the other end of an inproc pair. */
+struct zu_peer *zu_peer_new_around(struct zu_pipe *out, struct zu_pipe *in);
+void zu_peer_set_near(struct zu_peer *peer, void *socket, const struct zu_peer_events *events, struct zu_mailbox *box);
+/* A far side on a shard: its notes run `events`. */
+void zu_peer_set_far(struct zu_peer *peer, void *far, const struct zu_far_events *events, struct zu_mailbox *box);
+void zu_peer_unref(struct zu_peer *peer);
+
+/* A peer that nobody was told of: ends and frees everything, both sides at once. */
+void zu_peer_abandon(struct zu_peer *peer);
+
+/* Far side, once: tells the socket that nobody is there any more, and drops the far side's reference. */
+void zu_peer_tell_gone(struct zu_peer *peer, struct zu_mailbox *box);
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A pipe: a queue of ZMTP frames in wire format with one writer and one reader, each a thread of its own. Frames lie in a
+ * chain of chunks; small payloads behind their heads, large ones by reference. Only whole messages are published, so a
+ * reader never waits in mid-message, and the writer alone takes back what it has not finished.
+ *
+ *   writer (one of)   zu_pipe_write, zu_pipe_write_msg   an application thread that sends
+ *                     zu_pipe_feed_*, zu_pipe_large_*    a shard with received bytes        (pipe_feed.h)
+ *   reader (one of)   zu_pipe_peek, zu_pipe_pop          an application thread that receives
+ *                     zu_pipe_gather, zu_pipe_handed     a shard that feeds the kernel      (pipe_drain.h)
+ */
+#ifndef ZU_FLOW_PIPE_H
+#define ZU_FLOW_PIPE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/mailbox.h"
+#include "mem/chunk.h"
+#include "mem/msg.h"
+#include "wire/frame.h"
+
+/* A payload up to this size is copied behind its head; a larger one goes by reference. Measured: bench/README.md. */
+#define ZU_PIPE_COPY_MAX 4096
+/* A received body of this size or more becomes a slice of its chunk; a smaller one is copied, so as not to pin 80 KiB. */
+#define ZU_PIPE_SLICE_MIN 4096
+
+/* A place in the chain. */
+struct zu_cursor {
+    struct zu_chunk *chunk; /* where */
+    uint32_t at;            /* chunk byte */
+    uint32_t ref;           /* references before this place, in this chunk */
+    uint32_t messages;      /* messages that ended before this place, in this chunk */
+    uint64_t done;          /* bytes of reference `ref` already passed, when inside its payload */
+};
+
+struct zu_pipe {
+    /* Set up before the ends meet, read by both. */
+    struct zu_mailbox *reader_box; /* where the reader hears; one reference */
+    struct zu_note *reader_note;   /* posted by the writer that publishes to a sleeping reader, or ends the pipe */
+    struct zu_mailbox *writer_box; /* where the writer hears; one reference */
+    struct zu_note *writer_note;   /* posted by the reader that makes room for a sleeping writer, or goes away */
+    _Atomic uint64_t hwm;          /* messages it may hold; 0 is no limit. Any thread sets: see zu_pipe_set_hwm */
+    _Atomic unsigned refs;         /* the two ends */
+
+    /* Writer. */
+    struct zu_chunk *w_chunk ZU_ALIGNED_LINE; /* receives the next frame */
+    uint32_t w_at;              /* end of the frames in w_chunk */
+    uint32_t w_limit;           /* bytes of w_chunk that frames may fill: up to its references and one more */
+    uint32_t w_refs;            /* references in w_chunk */
+    uint32_t w_messages;        /* messages that ended in w_chunk */
+    _Atomic uint64_t w_admit;   /* write_count may reach this without another look; a change of hwm sets it to 0 */
+    _Atomic uint64_t write_count; /* messages ever published: relaxed for the writer, release towards counters */
+    struct zu_chunk *w_shown;   /* the last chunk the reader may look at */
+    uint32_t w_raw;             /* scanning: end of the received bytes, whole frames or not */
+    uint8_t w_rung;             /* next chunk's rung */
+    bool w_inside;              /* between two frames of a message */
+    bool w_ended;               /* EOF is published */
+    struct zu_cursor w_kept;    /* end of the last whole message: where a roll-back returns to */
+    struct zu_origin *w_origin; /* of what is written from now on; one reference, or NULL */
+    uint64_t w_open_bytes;      /* scanning: bytes of the message that is not whole yet */
+
+    /* Reader. */
+    const uint8_t *r_at ZU_ALIGNED_LINE; /* next frame's first octet */
+    const uint8_t *r_end;       /* end of what is known to be published in r_chunk */
+    struct zu_chunk *r_chunk;   /* chunk in hand */
+    uint32_t r_ref;             /* its references already passed */
+    uint32_t r_ref_end;         /* its published references */
+    uint64_t r_read;            /* messages ever consumed */
+    uint64_t r_checked;         /* r_read when the writer's sleep was last looked at */
+    bool r_inside;              /* between two frames of a message */
+    struct zu_cursor r_sent;    /* draining: first byte not handed to the kernel */
+    struct zu_cursor r_kept;    /* draining: start of the first message not wholly handed over */
+    struct zu_cursor r_gathered; /* draining: end of the last gather */
+    size_t r_gathered_bytes;    /* draining: how many bytes that was */
+    bool r_gathered_all;        /* draining: that end is a message boundary */
+
+    /* Written by the reader, read by the writer that believes the pipe to be full, and by counters. */
+    _Atomic uint64_t read_count ZU_ALIGNED_LINE; /* messages consumed: release; acquire in admit */
+    _Atomic bool reader_gone; /* what is unread stays unread: relaxed, for counters */
+
+    /* Written by both. */
+    _Atomic unsigned writer_asleep ZU_ALIGNED_LINE; /* seq_cst exchanges on both sides: see sleep and reader_check */
+};
+
+/* The head of a frame that is known to be whole and checked: everything in a pipe. */
+ZU_INLINE struct zu_frame_head zu_pipe_head_at(const uint8_t *at)
+{
+    struct zu_frame_head head = {.size = at[1], .flags = at[0], .head_size = ZU_FRAME_HEAD_SHORT};
+    if (at[0] & ZU_FRAME_LONG)
+        zu_frame_decode(at, ZU_FRAME_HEAD_MAX, &head);
+    return head;
+}
+
+/* One frame at the reader's hand. */
+struct zu_view {
+    const uint8_t *data;  /* payload */
+    size_t size;          /* its octets */
+    const uint8_t *after; /* next frame's head, or the chunk's published end */
+    struct zu_pipe *pipe; /* where it lies */
+    uint8_t flags;        /* ZU_FRAME_MORE */
+    bool by_ref;          /* the payload is the reference r_ref, not chunk bytes */
+};
+
+/* NULL without memory. Two references: one for each end. */
+struct zu_pipe *zu_pipe_new(uint64_t hwm);
+void zu_pipe_unref(struct zu_pipe *pipe);
+/* Says where an end hears. Before that end sleeps for the first time. */
+void zu_pipe_set_reader(struct zu_pipe *pipe, struct zu_mailbox *box, struct zu_note *note);
+void zu_pipe_set_writer(struct zu_pipe *pipe, struct zu_mailbox *box, struct zu_note *note);
+
+/* Any thread: changes the limit, for the next admission already, and lets a sleeping writer look again. */
+void zu_pipe_set_hwm(struct zu_pipe *pipe, uint64_t hwm);
+
+/* What has become of the messages: accepted = consumed + dropped + held at every quiescent moment. */
+struct zu_pipe_counts {
+    uint64_t accepted; /* published by the writer */
+    uint64_t consumed; /* handed to the kernel, or to the receiving application */
+    uint64_t dropped;  /* unread when the reader went away */
+    uint64_t held;     /* in the pipe */
+};
+/* Any thread, a snapshot. */
+struct zu_pipe_counts zu_pipe_count(struct zu_pipe *pipe);
+
+/* --- writer --- */
+
+/* True when a new message may start. Looks at the reader's counter before it says no. */
+bool zu_pipe_admit_slow(struct zu_pipe *pipe);
+ZU_INLINE bool zu_pipe_admits(struct zu_pipe *pipe)
+{
+    return zu_likely(atomic_load_explicit(&pipe->write_count, memory_order_relaxed) <
+                     atomic_load_explicit(&pipe->w_admit, memory_order_relaxed)) ||
+           zu_pipe_admit_slow(pipe);
+}
+
+/* Room is wanted: true when the pipe is still full and writer_note will come; false when there is room after all, and
+ * then the note may come for nothing. */
+bool zu_pipe_writer_sleep(struct zu_pipe *pipe);
+
+/*
+ * Appends one frame and, when it ends its message, publishes. The caller has asked zu_pipe_admits at the start of the
+ * message. -ENOMEM, with the message's earlier frames still unpublished: the caller may retry or roll back.
+ */
+int zu_pipe_write(struct zu_pipe *pipe, const void *data, size_t size, bool more);
+/* The same; on success the message's body belongs to the pipe and `msg` is empty, on failure it is untouched. */
+int zu_pipe_write_msg(struct zu_pipe *pipe, struct zu_msg *msg, bool more);
+/* What is written from here on came from `origin`, of which the pipe takes a reference. -ENOMEM: nothing changed. */
+int zu_pipe_set_origin(struct zu_pipe *pipe, struct zu_origin *origin);
+/* Takes back the frames of an unfinished message. */
+void zu_pipe_roll_back(struct zu_pipe *pipe);
+/*
+ * The reader sees the end behind what is published; an unfinished message is taken back. Drops the writer's end. No
+ * writer_note is posted after this, except one whose poster has begun.
+ */
+void zu_pipe_end(struct zu_pipe *pipe);
+
+/* For the writer's sources: a new tail chunk with room for `need` bytes; and the publication of all up to w_kept. */
+int zu_pipe_chunk_next(struct zu_pipe *pipe, uint32_t need);
+void zu_pipe_chunk_link(struct zu_pipe *pipe, struct zu_chunk *chunk);
+void zu_pipe_keep(struct zu_pipe *pipe);
+void zu_pipe_publish(struct zu_pipe *pipe, uint64_t flags);
+void zu_pipe_add_ref(struct zu_pipe *pipe, uintptr_t owner, const void *data, uint64_t size);
+
+/* --- application as reader --- */
+
+/* 0 with the next frame; -EAGAIN when empty, and reader_note will come; -EPIPE behind the last frame of an ended pipe. */
+int zu_pipe_refill(struct zu_pipe *pipe);
+int zu_pipe_view_long(struct zu_pipe *pipe, struct zu_view *ret_view);
+
+ZU_INLINE int zu_pipe_peek(struct zu_pipe *pipe, struct zu_view *ret_view)
+{
+    for (;;) {
+        const uint8_t *at = pipe->r_at;
+        if (zu_unlikely(at == pipe->r_end)) {
+            int err = zu_pipe_refill(pipe);
+            if (err)
+                return err;
+            at = pipe->r_at;
+        }
+        if (zu_unlikely(at[0] & ZU_FRAME_COMMAND)) {
+            zu_pipe_view_long(pipe, ret_view);
+            pipe->r_at = ret_view->after;
+            continue; /* the shard has dealt with it */
+        }
+        ret_view->pipe = pipe;
+        if (zu_unlikely(at[0] & ZU_FRAME_LONG))
+            return zu_pipe_view_long(pipe, ret_view);
+        ret_view->flags = at[0];
+        ret_view->size = at[1];
+        ret_view->data = at + 2;
+        ret_view->after = at + 2 + at[1];
+        ret_view->by_ref = false;
+        return 0;
+    }
+}
+
+void zu_pipe_reader_check(struct zu_pipe *pipe);
+/* Before the reader of an empty pipe sleeps: a limit that has just been lowered may have put a writer to sleep early. */
+ZU_INLINE void zu_pipe_reader_rests(struct zu_pipe *pipe)
+{
+    if (pipe->r_checked != pipe->r_read)
+        zu_pipe_reader_check(pipe);
+}
+void zu_pipe_drop_ref(struct zu_pipe *pipe);
+
+/* Message n ended at the reader's side. */
+ZU_INLINE void zu_pipe_consumed(struct zu_pipe *pipe, uint64_t messages)
+{
+    pipe->r_read += messages;
+    /* release: the chunk bytes are read before the writer may count the room. Pairs with admit_slow. */
+    atomic_store_explicit(&pipe->read_count, pipe->r_read, memory_order_release);
+    uint64_t hwm = atomic_load_explicit(&pipe->hwm, memory_order_relaxed);
+    if (zu_unlikely(pipe->r_read - pipe->r_checked >= (hwm + 1) / 2) && hwm)
+        zu_pipe_reader_check(pipe);
+}
+
+/* Passes the viewed frame. A reference that zu_pipe_take_msg has not taken is dropped. */
+ZU_INLINE void zu_pipe_pop(struct zu_pipe *pipe, const struct zu_view *view)
+{
+    pipe->r_at = view->after;
+    if (zu_unlikely(view->by_ref))
+        zu_pipe_drop_ref(pipe);
+    pipe->r_inside = view->flags & ZU_FRAME_MORE;
+    if (!pipe->r_inside)
+        zu_pipe_consumed(pipe, 1);
+}
+
+/* Makes a message of the viewed frame: inline, copied, a slice, or the referenced buffer itself; then pops it. */
+int zu_pipe_take_msg(struct zu_pipe *pipe, const struct zu_view *view, struct zu_msg *ret_msg);
+
+/*
+ * The reader leaves: what it has not read is dropped and counted. Drops the reader's end. No reader_note is posted after
+ * this, except one whose poster has begun. The pipe makes no more room, so a writer must hear of it some other way.
+ */
+void zu_pipe_leave(struct zu_pipe *pipe);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The reading end of a pipe for a shard: published bytes go to the kernel as they stand, several messages a call. */
+#ifndef ZU_FLOW_PIPE_DRAIN_H
+#define ZU_FLOW_PIPE_DRAIN_H
+
+#include <sys/uio.h>
+
+#include "flow/pipe.h"
+
+/*
+ * Fills `iov` with published bytes from the first not handed over, at most `iov_max` pieces and about `bytes_max` bytes.
+ * Returns the number of pieces; 0 when there is nothing, and then reader_note will come; -EPIPE at the pipe's end.
+ */
+int zu_pipe_gather(struct zu_pipe *pipe, struct iovec *iov, int iov_max, size_t bytes_max, size_t *ret_bytes);
+/* The kernel has taken `bytes` of the last gather. Returns how many messages that completed. */
+uint64_t zu_pipe_handed(struct zu_pipe *pipe, size_t bytes);
+/* The connection is lost: go on from the first message whose last byte had not been handed over. */
+void zu_pipe_rewind(struct zu_pipe *pipe);
+/* Whether the next byte to hand over starts a message. */
+bool zu_pipe_at_boundary(const struct zu_pipe *pipe);
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Feeding: received bytes become the tail of the pipe, by link when they are many and by copy when they are few. A scan
+ * passes the whole frames, and one publication shows all messages that became whole. A frame cut by the buffer's end
+ * moves in front of the next buffer's bytes, into its headroom, so every small frame lies in one piece.
+ * A frame that breaks a limit or the protocol fails with what the connection should report; messages before it are
+ * published all the same. Without memory nothing is lost but the connection.
+ */
+#include "flow/pipe_feed.h"
+
+#include <errno.h>
+
+static int scan_frame(struct zu_pipe *pipe, uint8_t *at, const struct zu_frame_head *head,
+                      const struct zu_feed_limits *limits)
+{
+    if (zu_unlikely(head->size > limits->frame_max))
+        return -EMSGSIZE;
+    if (zu_unlikely(*at & ~(unsigned)(ZU_FRAME_MORE | ZU_FRAME_LONG | ZU_FRAME_COMMAND)))
+        *at &= ZU_FRAME_MORE | ZU_FRAME_LONG | ZU_FRAME_COMMAND; /* reserved bits mean nothing to us */
+    if (zu_likely(!(head->flags & ZU_FRAME_COMMAND))) {
+        pipe->w_inside = head->flags & ZU_FRAME_MORE;
+        return 0;
+    }
+    /* A large one is refused, as in scan_partial: else it would depend on where the buffer's end cuts. */
+    if (head->size >= ZU_FEED_LARGE_MIN)
+        return -EPROTO;
+    int err = limits->command(limits->context, at + head->head_size, head->size);
+    return err < 0 ? err : 0;
+}
+
+/* The bytes from w_at on are no whole frame: waits for more, or says in ret_want that it wants memory of its own. */
+static int scan_partial(struct zu_pipe *pipe, const struct zu_feed_limits *limits, struct zu_feed_want *ret_want)
+{
+    uint8_t *at = pipe->w_chunk->data + pipe->w_at;
+    struct zu_frame_head head;
+    int got = zu_frame_decode(at, pipe->w_raw - pipe->w_at, &head);
+    if (got <= 0)
+        return got;
+    if (head.size > limits->frame_max)
+        return -EMSGSIZE;
+    if (head.size < ZU_FEED_LARGE_MIN)
+        return 0;
+    if (head.flags & ZU_FRAME_COMMAND)
+        return -EPROTO;
+    if ((pipe->w_inside || (head.flags & ZU_FRAME_MORE)) && head.size > limits->open_max - pipe->w_open_bytes)
+        return -ENOBUFS;
+    *at &= ZU_FRAME_MORE | ZU_FRAME_LONG;
+    ret_want->size = head.size;
+    return 0;
+}
+
+/* Commands alone leave no trace: PINGs to a pipe that carries no messages would pile up behind what is published. */
+static void drop_commands(struct zu_pipe *pipe, uint32_t from)
+{
+    uint8_t *data = pipe->w_chunk->data;
+    uint32_t partial_size = pipe->w_raw - pipe->w_at;
+    memmove(data + from, data + pipe->w_at, partial_size);
+    pipe->w_at = from;
+    pipe->w_raw = from + partial_size;
+}
+
+static void scan_publish(struct zu_pipe *pipe, uint32_t messages)
+{
+    if (!messages)
+        return;
+    uint64_t count = atomic_load_explicit(&pipe->write_count, memory_order_relaxed) + messages;
+    atomic_store_explicit(&pipe->write_count, count, memory_order_release);
+    zu_pipe_publish(pipe, 0);
+}
+
+/* Whole frames reach up to `at`; `messages` whole messages, and the commands after them, up to `whole`. */
+static void scan_done(struct zu_pipe *pipe, uint32_t at, uint32_t whole, uint32_t messages)
+{
+    if (messages) {
+        pipe->w_at = whole;
+        pipe->w_messages += messages;
+        pipe->w_open_bytes = 0;
+        zu_pipe_keep(pipe);
+    }
+    pipe->w_open_bytes = pipe->w_inside ? pipe->w_open_bytes + at - pipe->w_at : 0;
+    pipe->w_at = at;
+    scan_publish(pipe, messages);
+}
+
+ZU_HOT static int scan(struct zu_pipe *pipe, const struct zu_feed_limits *limits, struct zu_feed_want *ret_want)
+{
+    uint8_t *const data = pipe->w_chunk->data;
+    const uint8_t *const end = data + pipe->w_raw;
+    const uint32_t from = pipe->w_at;
+    uint8_t *at = data + from;
+    uint8_t *whole = at; /* behind the last whole message found here */
+    uint32_t messages = 0;
+    int err = 0;
+    ret_want->size = 0;
+    while (end - at >= 2) {
+        /* The common case first: a short single-frame message that is all here. */
+        if (zu_likely(at[0] == 0 && !pipe->w_inside && (size_t)(end - at) >= 2u + at[1] && at[1] <= limits->frame_max)) {
+            at += 2 + at[1];
+            whole = at;
+            messages++;
+            continue;
+        }
+        struct zu_frame_head head;
+        if (zu_frame_decode(at, (size_t)(end - at), &head) <= 0 || head.size > (size_t)(end - at) - head.head_size)
+            break;
+        err = scan_frame(pipe, at, &head, limits);
+        if (zu_unlikely(err))
+            break;
+        at += head.head_size + head.size;
+        if (pipe->w_inside)
+            continue;
+        messages += !(head.flags & ZU_FRAME_COMMAND);
+        if (messages)
+            whole = at;
+    }
+    scan_done(pipe, (uint32_t)(at - data), (uint32_t)(whole - data), messages);
+    if (!err && pipe->w_inside && pipe->w_open_bytes > limits->open_max)
+        err = -ENOBUFS;
+    if (!err)
+        err = scan_partial(pipe, limits, ret_want);
+    if (!err && !messages && !pipe->w_inside && pipe->w_at > from && !ret_want->size)
+        drop_commands(pipe, from);
+    return err;
+}
+
+/* A fresh tail that begins with the bytes of the frame that is not whole. */
+static int tail_next(struct zu_pipe *pipe, uint32_t need)
+{
+    const uint8_t *partial = pipe->w_chunk->data + pipe->w_at;
+    uint32_t partial_size = pipe->w_raw - pipe->w_at;
+    int err = zu_pipe_chunk_next(pipe, partial_size + need);
+    if (err)
+        return err;
+    memcpy(pipe->w_chunk->data + pipe->w_at, partial, partial_size);
+    pipe->w_raw = pipe->w_at + partial_size;
+    return 0;
+}
+
+uint8_t *zu_pipe_tail(struct zu_pipe *pipe, uint32_t need)
+{
+    if (pipe->w_limit < pipe->w_raw + need && tail_next(pipe, need) < 0)
+        return NULL;
+    return pipe->w_chunk->data + pipe->w_raw;
+}
+
+int zu_pipe_feed_tail(struct zu_pipe *pipe, uint32_t size, const struct zu_feed_limits *limits,
+                      struct zu_feed_want *ret_want)
+{
+    pipe->w_raw += size;
+    return scan(pipe, limits, ret_want);
+}
+
+int zu_pipe_feed_bytes(struct zu_pipe *pipe, const void *bytes, size_t size, const struct zu_feed_limits *limits,
+                       struct zu_feed_want *ret_want)
+{
+    if (size > ZU_RECEIVE_SIZE)
+        return -EINVAL;
+    uint8_t *tail = zu_pipe_tail(pipe, (uint32_t)size);
+    if (!tail)
+        return -ENOMEM;
+    memcpy(tail, bytes, size);
+    return zu_pipe_feed_tail(pipe, (uint32_t)size, limits, ret_want);
+}
+
+int zu_pipe_feed(struct zu_pipe *pipe, struct zu_chunk *chunk, uint32_t from, uint32_t size,
+                 const struct zu_feed_limits *limits, struct zu_feed_want *ret_want)
+{
+    uint32_t partial_size = pipe->w_raw - pipe->w_at;
+    if (size < ZU_FEED_ADOPT_MIN || partial_size > from) {
+        int err = zu_pipe_feed_bytes(pipe, chunk->data + from, size, limits, ret_want);
+        zu_chunk_unref(chunk);
+        return err;
+    }
+    chunk->begin = from - partial_size;
+    memcpy(chunk->data + chunk->begin, pipe->w_chunk->data + pipe->w_at, partial_size);
+    if (zu_unlikely(!pipe->w_inside && pipe->w_chunk != pipe->w_kept.chunk))
+        zu_pipe_roll_back(pipe); /* the tail had nothing but that: commands, and they are dropped */
+    zu_pipe_chunk_link(pipe, chunk);
+    pipe->w_raw = from + size;
+    return scan(pipe, limits, ret_want);
+}
+
+size_t zu_pipe_large_begin(struct zu_pipe *pipe, void *into, size_t room)
+{
+    uint8_t *at = pipe->w_chunk->data + pipe->w_at;
+    size_t arrived = pipe->w_raw - pipe->w_at - ZU_FRAME_HEAD_MAX;
+    if (arrived > room)
+        arrived = room;
+    memcpy(into, at + ZU_FRAME_HEAD_MAX, arrived);
+    pipe->w_raw = pipe->w_at + ZU_FRAME_HEAD_MAX;
+    return arrived;
+}
+
+void zu_pipe_large_end(struct zu_pipe *pipe, struct zu_buf *buf, size_t size)
+{
+    bool more = pipe->w_chunk->data[pipe->w_at] & ZU_FRAME_MORE;
+    pipe->w_at += ZU_FRAME_HEAD_MAX;
+    zu_pipe_add_ref(pipe, zu_owner_of_buf(buf), buf->data, size);
+    pipe->w_raw = pipe->w_at;
+    pipe->w_inside = more;
+    if (more) {
+        pipe->w_open_bytes += size;
+        return;
+    }
+    pipe->w_messages++;
+    pipe->w_open_bytes = 0;
+    zu_pipe_keep(pipe);
+    scan_publish(pipe, 1);
+}
+
+bool zu_pipe_feed_is_full(struct zu_pipe *pipe)
+{
+    return !zu_pipe_admits(pipe) && zu_pipe_writer_sleep(pipe);
+}

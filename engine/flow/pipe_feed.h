@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The writing end of a pipe for a shard: bytes come from the kernel as the peer framed them. Frames are checked and
+ * counted where they lie; commands are handed to the connection. Those among messages are left in place, where the
+ * reader skips them.
+ */
+#ifndef ZU_FLOW_PIPE_FEED_H
+#define ZU_FLOW_PIPE_FEED_H
+
+#include "flow/pipe.h"
+
+/* A frame of at least this size that is not whole yet gets memory of its own: its head may not fit the headroom. */
+#define ZU_FEED_LARGE_MIN (ZU_RECEIVE_HEADROOM - 64)
+/* Fewer received bytes than this are copied to the tail, so that a trickle does not pin a receive buffer each. */
+#define ZU_FEED_ADOPT_MIN 8192
+
+struct zu_feed_limits {
+    uint64_t frame_max; /* MAXMSGSIZE: a larger frame is -EMSGSIZE; UINT64_MAX is off */
+    uint64_t open_max;  /* bytes of an unfinished multipart message: more is -ENOBUFS */
+    int (*command)(void *context, const uint8_t *body, size_t size); /* negative ends the connection */
+    void *context;
+};
+
+/* The rest of a large frame that the caller must supply before it feeds anything else. */
+struct zu_feed_want {
+    uint64_t size; /* whole payload; 0 when nothing is wanted */
+};
+
+/*
+ * Takes `size` received bytes that lie in `chunk` at `from`. Small amounts are copied; else the chunk becomes part of the
+ * pipe. Consumes one reference of the chunk in every case. Publishes the messages that became whole.
+ * `ret_want->size` non-zero: a large frame has begun; see zu_pipe_large_begin.
+ * -EMSGSIZE, -ENOBUFS, -EPROTO, the command handler's error: the peer is at fault. -ENOMEM: not the peer's.
+ */
+int zu_pipe_feed(struct zu_pipe *pipe, struct zu_chunk *chunk, uint32_t from, uint32_t size,
+                 const struct zu_feed_limits *limits, struct zu_feed_want *ret_want);
+
+/* The same for bytes that lie anywhere, ZU_RECEIVE_SIZE at most; they are copied. */
+int zu_pipe_feed_bytes(struct zu_pipe *pipe, const void *bytes, size_t size, const struct zu_feed_limits *limits,
+                       struct zu_feed_want *ret_want);
+
+/*
+ * Moves the wanted frame's bytes that have arrived (at most what `room` holds) into `into`, and returns how many.
+ * Afterwards the caller fills the rest and calls zu_pipe_large_end with the buffer, whose reference the pipe takes over.
+ */
+size_t zu_pipe_large_begin(struct zu_pipe *pipe, void *into, size_t room);
+void zu_pipe_large_end(struct zu_pipe *pipe, struct zu_buf *buf, size_t size);
+
+/* Free bytes behind what was received, so that a receive may go there directly; then zu_pipe_feed_tail says how many came. */
+uint8_t *zu_pipe_tail(struct zu_pipe *pipe, uint32_t need);
+int zu_pipe_feed_tail(struct zu_pipe *pipe, uint32_t size, const struct zu_feed_limits *limits,
+                      struct zu_feed_want *ret_want);
+
+/* Messages in the pipe have reached its limit: the connection should stop reading. May set the writer asleep (true). */
+bool zu_pipe_feed_is_full(struct zu_pipe *pipe);
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writing: a frame goes behind the last one; the end of a message publishes everything up to there with one exchange on
+ * the word of the chunk that the reader stands in, and the old word says whether the reader sleeps. A message may span
+ * chunks: the later ones are completed first, so that the one exchange shows them all.
+ * It fails for want of memory with -ENOMEM; nothing half-written is ever visible, and the message can be taken back.
+ */
+#include "flow/pipe.h"
+
+#include <errno.h>
+
+/* The largest need that a rung's chunk is sure to hold besides one reference. */
+static const uint32_t rung_room[ZU_CHUNK_RUNGS] = {400, 3900, 16000, 65000, 81000};
+
+bool zu_pipe_admit_slow(struct zu_pipe *pipe)
+{
+    uint64_t hwm = atomic_load_explicit(&pipe->hwm, memory_order_seq_cst);
+    for (;;) {
+        /* seq_cst, not just acquire: after the exchange in writer_sleep this must see what reader_check stored before. */
+        uint64_t read = atomic_load_explicit(&pipe->read_count, memory_order_seq_cst);
+        uint64_t admit = hwm ? read + hwm : UINT64_MAX;
+        /* seq_cst: w_admit, then the limit again; so a change in between is seen, or sets w_admit to 0 afterwards. */
+        atomic_store_explicit(&pipe->w_admit, admit, memory_order_seq_cst);
+        uint64_t now = atomic_load_explicit(&pipe->hwm, memory_order_seq_cst);
+        if (zu_likely(now == hwm))
+            return atomic_load_explicit(&pipe->write_count, memory_order_relaxed) < admit;
+        hwm = now;
+    }
+}
+
+bool zu_pipe_writer_sleep(struct zu_pipe *pipe)
+{
+    /* "Asleep" first, then another look at the counter; zu_pipe_reader_check does the opposite. */
+    atomic_exchange_explicit(&pipe->writer_asleep, 1, memory_order_seq_cst);
+    if (!zu_pipe_admit_slow(pipe))
+        return true;
+    /* There is room. If the reader was faster in clearing the mark, its note comes for nothing. */
+    atomic_exchange_explicit(&pipe->writer_asleep, 0, memory_order_seq_cst);
+    return false;
+}
+
+/* Climb while the reader lags behind, step down when it waits: a quiet pipe holds little memory. */
+static void rung_adapt(struct zu_pipe *pipe)
+{
+    bool drained = atomic_load_explicit(&pipe->w_shown->word, memory_order_relaxed) & ZU_CHUNK_ASLEEP;
+    if (!drained && pipe->w_rung < ZU_CHUNK_RUNG_TOP)
+        pipe->w_rung++;
+    else if (drained && pipe->w_rung > 0)
+        pipe->w_rung--;
+}
+
+void zu_pipe_chunk_link(struct zu_pipe *pipe, struct zu_chunk *chunk)
+{
+    struct zu_chunk *old = pipe->w_chunk;
+    old->next = chunk;
+    old->final_word = zu_word_make(pipe->w_at, pipe->w_refs, pipe->w_messages) | ZU_CHUNK_SEALED;
+    chunk->origin = zu_origin_ref(pipe->w_origin);
+    pipe->w_chunk = chunk;
+    pipe->w_at = pipe->w_raw = chunk->begin;
+    pipe->w_limit = chunk->size - (uint32_t)sizeof(struct zu_chunk_ref);
+    pipe->w_refs = 0;
+    pipe->w_messages = 0;
+}
+
+ZU_COLD int zu_pipe_chunk_next(struct zu_pipe *pipe, uint32_t need)
+{
+    rung_adapt(pipe);
+    unsigned rung = pipe->w_rung;
+    while (rung < ZU_CHUNK_RUNGS && rung_room[rung] < need)
+        rung++;
+    struct zu_chunk *chunk = rung < ZU_CHUNK_RUNGS ? zu_chunk_new(rung) : NULL;
+    if (!chunk)
+        return -ENOMEM;
+    zu_pipe_chunk_link(pipe, chunk);
+    return 0;
+}
+
+void zu_pipe_keep(struct zu_pipe *pipe)
+{
+    pipe->w_kept.chunk = pipe->w_chunk;
+    pipe->w_kept.at = pipe->w_at;
+    pipe->w_kept.ref = pipe->w_refs;
+    pipe->w_kept.messages = pipe->w_messages;
+}
+
+/* Completes the chunks between the shown one and the kept one, then shows them all at once. */
+static ZU_COLD uint64_t publish_chain(struct zu_pipe *pipe, uint64_t word)
+{
+    struct zu_chunk *shown = pipe->w_shown;
+    struct zu_chunk *last = pipe->w_kept.chunk;
+    for (struct zu_chunk *chunk = shown->next; chunk != last; chunk = chunk->next)
+        atomic_store_explicit(&chunk->word, chunk->final_word, memory_order_relaxed);
+    atomic_store_explicit(&last->word, word, memory_order_relaxed);
+    pipe->w_shown = last;
+    return atomic_exchange_explicit(&shown->word, shown->final_word, memory_order_seq_cst);
+}
+
+void zu_pipe_publish(struct zu_pipe *pipe, uint64_t flags)
+{
+    struct zu_cursor *kept = &pipe->w_kept;
+    uint64_t word = zu_word_make(kept->at, kept->ref, kept->messages) | flags;
+    uint64_t old;
+    if (zu_likely(kept->chunk == pipe->w_shown))
+        /* seq_cst exchange: releases the frames to the reader's acquire, and takes its ASLEEP exactly once. */
+        old = atomic_exchange_explicit(&kept->chunk->word, word, memory_order_seq_cst);
+    else
+        old = publish_chain(pipe, word);
+    if (zu_unlikely(old & ZU_CHUNK_ASLEEP))
+        zu_mailbox_post(pipe->reader_box, pipe->reader_note);
+}
+
+static inline void frame_finish(struct zu_pipe *pipe, bool more)
+{
+    pipe->w_inside = more;
+    if (zu_unlikely(more))
+        return;
+    pipe->w_messages++;
+    uint64_t count = atomic_load_explicit(&pipe->write_count, memory_order_relaxed) + 1;
+    /* Before the publication: the reader may otherwise count a message that was never accepted. */
+    atomic_store_explicit(&pipe->write_count, count, memory_order_release);
+    zu_pipe_keep(pipe);
+    zu_pipe_publish(pipe, 0);
+}
+
+void zu_pipe_add_ref(struct zu_pipe *pipe, uintptr_t owner, const void *data, uint64_t size)
+{
+    struct zu_chunk_ref *ref = zu_chunk_ref_at(pipe->w_chunk, pipe->w_refs++);
+    *ref = (struct zu_chunk_ref){.owner = owner, .data = data, .size = size, .at = pipe->w_at};
+    pipe->w_limit -= (uint32_t)sizeof *ref;
+}
+
+/* Takes over `owner` on success. */
+static int write_by_ref(struct zu_pipe *pipe, uintptr_t owner, const void *data, size_t size, bool more)
+{
+    bool full = pipe->w_limit < pipe->w_at + ZU_FRAME_HEAD_MAX + sizeof(struct zu_chunk_ref) ||
+                pipe->w_refs + 1 >= 1u << ZU_CHUNK_REF_BITS;
+    if (full && zu_pipe_chunk_next(pipe, ZU_FRAME_HEAD_MAX + sizeof(struct zu_chunk_ref)) < 0)
+        return -ENOMEM;
+    pipe->w_at += (uint32_t)zu_frame_encode(pipe->w_chunk->data + pipe->w_at, more, size);
+    zu_pipe_add_ref(pipe, owner, data, size);
+    frame_finish(pipe, more);
+    return 0;
+}
+
+static ZU_COLD int write_large(struct zu_pipe *pipe, const void *data, size_t size, bool more)
+{
+    struct zu_buf *buf = zu_buf_new(size);
+    if (!buf)
+        return -ENOMEM;
+    memcpy(buf->data, data, size);
+    int err = write_by_ref(pipe, zu_owner_of_buf(buf), buf->data, size, more);
+    if (err)
+        zu_buf_unref(buf);
+    return err;
+}
+
+int zu_pipe_write(struct zu_pipe *pipe, const void *data, size_t size, bool more)
+{
+    if (zu_unlikely(size > ZU_PIPE_COPY_MAX))
+        return write_large(pipe, data, size, more);
+    uint32_t need = (uint32_t)size + ZU_FRAME_HEAD_MAX;
+    if (zu_unlikely(pipe->w_limit < pipe->w_at + need)) {
+        int err = zu_pipe_chunk_next(pipe, need);
+        if (err)
+            return err;
+    }
+    uint8_t *at = pipe->w_chunk->data + pipe->w_at;
+    size_t head = zu_frame_encode(at, more, size);
+    if (zu_likely(size)) /* data may be NULL */
+        memcpy(at + head, data, size);
+    pipe->w_at += (uint32_t)(head + size);
+    frame_finish(pipe, more);
+    return 0;
+}
+
+int zu_pipe_write_msg(struct zu_pipe *pipe, struct zu_msg *msg, bool more)
+{
+    size_t size = zu_msg_size(msg);
+    int err;
+    if (size <= ZU_PIPE_COPY_MAX) {
+        err = zu_pipe_write(pipe, zu_msg_data(msg), size, more);
+        if (!err)
+            zu_msg_close(msg);
+    } else {
+        uintptr_t owner = msg->kind == ZU_MSG_SHARED  ? zu_owner_of_buf(msg->buf)
+                          : msg->kind == ZU_MSG_SLICE ? zu_owner_of_chunk(msg->chunk)
+                                                      : 0;
+        err = write_by_ref(pipe, owner, msg->data, size, more);
+        if (!err)
+            zu_origin_unref(msg->origin);
+    }
+    if (!err)
+        zu_msg_init(msg);
+    return err;
+}
+
+int zu_pipe_set_origin(struct zu_pipe *pipe, struct zu_origin *origin)
+{
+    struct zu_origin *old = pipe->w_origin;
+    pipe->w_origin = zu_origin_ref(origin);
+    int err = zu_pipe_chunk_next(pipe, 0); /* a chunk has one origin */
+    if (err) {
+        pipe->w_origin = old;
+        old = origin;
+    }
+    zu_origin_unref(old);
+    return err;
+}
+
+void zu_pipe_roll_back(struct zu_pipe *pipe)
+{
+    struct zu_chunk *chunk = pipe->w_kept.chunk;
+    uint32_t ref = pipe->w_kept.ref;
+    while (chunk) {
+        bool last = chunk == pipe->w_chunk;
+        uint32_t refs = last ? pipe->w_refs : zu_word_refs(chunk->final_word);
+        for (; ref < refs; ref++)
+            zu_owner_drop(zu_chunk_ref_at(chunk, ref)->owner);
+        struct zu_chunk *next = last ? NULL : chunk->next;
+        if (chunk != pipe->w_kept.chunk)
+            zu_chunk_unref(chunk);
+        chunk = next;
+        ref = 0;
+    }
+    pipe->w_chunk = pipe->w_kept.chunk;
+    pipe->w_chunk->next = NULL;
+    pipe->w_at = pipe->w_raw = pipe->w_kept.at;
+    pipe->w_refs = pipe->w_kept.ref;
+    pipe->w_messages = pipe->w_kept.messages;
+    pipe->w_limit = pipe->w_chunk->size - (uint32_t)sizeof(struct zu_chunk_ref) * (pipe->w_refs + 1);
+    pipe->w_inside = false;
+    pipe->w_open_bytes = 0;
+}
+
+void zu_pipe_end(struct zu_pipe *pipe)
+{
+    if (!pipe->w_ended) {
+        zu_pipe_roll_back(pipe);
+        pipe->w_ended = true;
+        atomic_store_explicit(&pipe->writer_asleep, 0, memory_order_seq_cst); /* nobody there to wake any more */
+        zu_pipe_publish(pipe, ZU_CHUNK_EOF);
+    }
+    zu_pipe_unref(pipe);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loop: run the notes, fire the timers, wait for completions, which the driver runs. Before it waits it says that it
+ * sleeps and looks at the mailbox once more; who posts into an empty box wakes a sleeper and nobody else.
+ * Nothing in the loop fails: what a connection cannot do ends that connection. Making the thread can fail, with errno.
+ */
+#include "io/shard.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { TRIM_DELAY_MS = 300 };
+
+static void shard_wake(struct zu_mailbox *box)
+{
+    struct zu_shard *shard = zu_container_of(box, struct zu_shard, box);
+    /* seq_cst: behind the post's exchange on the box; pairs with the shard's "asleep, then look". */
+    if (atomic_exchange_explicit(&shard->asleep, 0, memory_order_seq_cst))
+        shard->driver->ops->wake(shard->driver);
+}
+
+static void run_stop(struct zu_note *note)
+{
+    zu_container_of(note, struct zu_shard, stop)->stopping = true;
+}
+
+static void run_fat(struct zu_note *note)
+{
+    struct zu_shard *shard = zu_container_of(note, struct zu_shard, fat);
+    atomic_store_explicit(&shard->fat_posted, false, memory_order_relaxed);
+    if (!shard->trim.place)
+        zu_shard_timer(shard, &shard->trim, TRIM_DELAY_MS * ZU_NS_PER_MS);
+}
+
+static void trim_fired(struct zu_timer *timer)
+{
+    struct zu_shard *shard = zu_container_of(timer, struct zu_shard, trim);
+    if (zu_chunk_pool_trim())
+        zu_shard_timer(shard, &shard->trim, TRIM_DELAY_MS * ZU_NS_PER_MS);
+}
+
+static void on_fat(void *context)
+{
+    struct zu_shard *shard = context;
+    if (!atomic_exchange_explicit(&shard->fat_posted, true, memory_order_relaxed))
+        zu_mailbox_post(&shard->box, &shard->fat);
+}
+
+int zu_shard_init(struct zu_shard *shard, struct zu_driver *driver)
+{
+    memset(shard, 0, sizeof *shard);
+    zu_mailbox_init(&shard->box, shard_wake, NULL);
+    zu_timers_init(&shard->timers);
+    zu_list_init(&shard->residents);
+    shard->driver = driver;
+    shard->stop.run = run_stop;
+    shard->fat.run = run_fat;
+    shard->trim.fired = trim_fired;
+    zu_chunk_pool_on_fat(on_fat, shard);
+    return 0;
+}
+
+int zu_shard_timer(struct zu_shard *shard, struct zu_timer *timer, uint64_t delay_ns)
+{
+    return zu_timer_set(&shard->timers, timer, zu_shard_now_ns(shard) + delay_ns);
+}
+
+void zu_shard_step(struct zu_shard *shard, uint64_t until_ns)
+{
+    bool did = zu_mailbox_run(&shard->box);
+    uint64_t next_ns = zu_timers_next_ns(&shard->timers);
+    if (next_ns != ZU_NEVER) {
+        zu_timers_run(&shard->timers, zu_shard_now_ns(shard));
+        next_ns = zu_timers_next_ns(&shard->timers);
+    }
+    if (did || shard->stopping)
+        until_ns = 0;
+    else if (next_ns < until_ns)
+        until_ns = next_ns;
+    if (until_ns) {
+        atomic_exchange_explicit(&shard->asleep, 1, memory_order_seq_cst);
+        if (zu_mailbox_has_notes(&shard->box))
+            until_ns = 0;
+    }
+    shard->driver->ops->wait(shard->driver, until_ns);
+    atomic_store_explicit(&shard->asleep, 0, memory_order_relaxed);
+}
+
+static void thread_prepare(const struct zu_shard_thread *how)
+{
+    pthread_setname_np(pthread_self(), how->name);
+    /* Wishes: a process that may not raise its priority runs without, as libzmq's does. */
+    if (how->policy >= 0 || how->priority >= 0) {
+        int policy;
+        struct sched_param param;
+        pthread_getschedparam(pthread_self(), &policy, &param);
+        if (how->policy >= 0)
+            policy = how->policy;
+        bool real_time = policy == SCHED_FIFO || policy == SCHED_RR;
+        param.sched_priority = real_time ? (how->priority > 0 ? how->priority : 1) : 0;
+        pthread_setschedparam(pthread_self(), policy, &param);
+        if (!real_time && how->priority > 0)
+            setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), -20);
+    }
+    if (how->cpus)
+        pthread_setaffinity_np(pthread_self(), sizeof *how->cpus, how->cpus);
+}
+
+struct start {
+    struct zu_shard *shard;
+    const struct zu_shard_thread *how;
+    int err;              /* written by the new thread before done */
+    pthread_mutex_t lock; /* guards done */
+    pthread_cond_t ready;
+    bool done;
+};
+
+static void *thread_main(void *argument)
+{
+    struct start *start = argument;
+    struct zu_shard *shard = start->shard;
+    thread_prepare(start->how);
+    int err = shard->driver->ops->start(shard->driver);
+    pthread_mutex_lock(&start->lock);
+    start->err = err;
+    start->done = true;
+    pthread_cond_signal(&start->ready);
+    pthread_mutex_unlock(&start->lock);
+    if (err)
+        return NULL;
+    while (!shard->stopping)
+        zu_shard_step(shard, ZU_NEVER);
+    return NULL;
+}
+
+int zu_shard_start(struct zu_shard *shard, const struct zu_shard_thread *how)
+{
+    struct start start = {.shard = shard, .how = how};
+    pthread_mutex_init(&start.lock, NULL);
+    pthread_cond_init(&start.ready, NULL);
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old); /* inherited: signals are the application's */
+    int err = -pthread_create(&shard->thread, NULL, thread_main, &start);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (!err) {
+        pthread_mutex_lock(&start.lock);
+        while (!start.done)
+            pthread_cond_wait(&start.ready, &start.lock);
+        pthread_mutex_unlock(&start.lock);
+        err = start.err;
+        if (err)
+            pthread_join(shard->thread, NULL);
+        shard->threaded = !err;
+    }
+    pthread_cond_destroy(&start.ready);
+    pthread_mutex_destroy(&start.lock);
+    return err;
+}
+
+void zu_shard_fini(struct zu_shard *shard)
+{
+    zu_chunk_pool_on_fat(NULL, shard);
+    if (shard->threaded) {
+        zu_mailbox_post(&shard->box, &shard->stop);
+        pthread_join(shard->thread, NULL);
+    }
+    zu_timers_fini(&shard->timers);
+    shard->driver->ops->free(shard->driver);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A shard: one driver, its timers, its mailbox, and whatever connections live on it. One thread touches all of it; others
+ * reach it through the mailbox alone. In background mode the thread is the shard's own.
+ */
+#ifndef ZU_IO_SHARD_H
+#define ZU_IO_SHARD_H
+
+#include <pthread.h>
+
+#include "base/list.h"
+#include "base/mailbox.h"
+#include "io/driver.h"
+#include "io/timer.h"
+
+/* How a background shard's thread is to run. */
+struct zu_shard_thread {
+    char name[16];          /* as shown by ps and gdb */
+    int priority;           /* -1 leaves it; see ZMQ_THREAD_PRIORITY */
+    int policy;             /* -1 leaves it; SCHED_* */
+    const cpu_set_t *cpus;  /* NULL leaves it */
+};
+
+struct zu_shard {
+    struct zu_mailbox box;    /* any thread posts */
+    struct zu_driver *driver; /* the shard's thread; wake from any */
+    struct zu_timers timers;  /* the shard's thread */
+    struct zu_link residents; /* the shard's thread: connections, for sweeps (struct zu_conn.resident) */
+
+    _Atomic unsigned asleep ZU_ALIGNED_LINE; /* seq_cst exchange by both: "asleep, then look at the box" against post */
+    _Atomic unsigned load;                   /* connections and endpoints placed here; relaxed, a hint for placement */
+
+    pthread_t thread;       /* the maker's: set by start, joined by free */
+    bool threaded;          /* the maker's: thread runs */
+    bool stopping;          /* the shard's thread: set by a note */
+    struct zu_note stop;    /* the maker's: ends the loop */
+    struct zu_timer trim;   /* the shard's thread: gives free chunks back after a burst */
+    struct zu_note fat;     /* posted by whoever makes the pool fat: sets trim */
+    _Atomic bool fat_posted; /* exchange: the note is on its way */
+};
+
+/* Takes over the driver, also on failure. */
+int zu_shard_init(struct zu_shard *shard, struct zu_driver *driver);
+/* Runs the shard on a thread of its own: 0, or a negative errno with no thread. */
+int zu_shard_start(struct zu_shard *shard, const struct zu_shard_thread *how);
+/* Ends the thread when there is one. Nothing may live on the shard any more. */
+void zu_shard_fini(struct zu_shard *shard);
+
+/* One turn: notes, timers, then a wait until `until_ns` at the latest when nothing was to do. For its thread, or a test. */
+void zu_shard_step(struct zu_shard *shard, uint64_t until_ns);
+
+ZU_INLINE uint64_t zu_shard_now_ns(struct zu_shard *shard)
+{
+    return shard->driver->ops->now_ns(shard->driver);
+}
+
+/* Sets a timer `delay_ns` from now. Without memory for it, the timer is not set: callers treat it as never firing. */
+int zu_shard_timer(struct zu_shard *shard, struct zu_timer *timer, uint64_t delay_ns);
+
+#endif

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The io_uring driver. Operations become submission entries; wait submits them all with one system call, which also
+ * waits; completions are first copied out of the ring, then run, so a callback may start operations freely and nothing
+ * recurses. Received bytes land in chunks that the kernel picks from a ring of provided buffers; each one that comes
+ * back filled leaves its slot to a fresh chunk at once, so buffers never wait for the application.
+ * A start never fails: when no entry can be had the operation completes with -ENOMEM on the next wait. Without memory
+ * for a fresh chunk the slot stays empty until the next wait; with all slots empty receives complete with -ENOBUFS.
+ */
+#include "io/uring.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "io/uring_compat.h"
+#include "mem/alloc.h"
+
+enum {
+    SQ_ENTRIES = 256,
+    CQ_ENTRIES = 4096,
+    SLOTS = 16, /* provided buffers; few, so that those in use stay in the cache */
+    BUFFER_GROUP = 1,
+    BATCH = 128, /* completions copied out at a time */
+};
+
+struct uring {
+    struct zu_driver driver;  /* the seam */
+    struct io_uring ring;     /* all of this: the shard's thread, once started */
+    struct io_uring_buf_ring *slots_ring; /* shared with the kernel; only the shard adds */
+    struct zu_chunk *slots[SLOTS]; /* the chunk in each slot; NULL while there is no memory */
+    unsigned slots_empty;     /* NULL entries */
+    struct zu_op *stillborn[SQ_ENTRIES]; /* ops that got no entry: completed with -ENOMEM by the next wait */
+    unsigned stillborn_count; /* how many */
+    int wake_fd;              /* eventfd; written by any thread, never read: a multishot poll counts its edges */
+    bool wake_armed;          /* the poll is in the ring */
+};
+
+#define uring_of(driver) zu_container_of(driver, struct uring, driver)
+
+/* The user_data of completions that nobody waits for. */
+static char nobody;
+static char waker;
+
+static struct io_uring_sqe *entry_get(struct uring *uring)
+{
+    struct io_uring_sqe *entry = io_uring_get_sqe(&uring->ring);
+    if (zu_unlikely(!entry)) {
+        io_uring_submit(&uring->ring);
+        entry = io_uring_get_sqe(&uring->ring);
+    }
+    return entry;
+}
+
+static struct io_uring_sqe *op_start(struct uring *uring, struct zu_op *op)
+{
+    struct io_uring_sqe *entry = entry_get(uring);
+    op->busy = true;
+    op->cancelled = false;
+    if (zu_unlikely(!entry) && uring->stillborn_count < SQ_ENTRIES)
+        uring->stillborn[uring->stillborn_count++] = op;
+    return entry;
+}
+
+static void recv_stream(struct zu_driver *driver, struct zu_op *op, int fd)
+{
+    struct io_uring_sqe *entry = op_start(uring_of(driver), op);
+    if (!entry)
+        return;
+    io_uring_prep_recv_multishot(entry, fd, NULL, 0, 0);
+    entry->flags |= IOSQE_BUFFER_SELECT;
+    entry->buf_group = BUFFER_GROUP;
+    io_uring_sqe_set_data(entry, op);
+}
+
+static void recv_into(struct zu_driver *driver, struct zu_op *op, int fd)
+{
+    struct io_uring_sqe *entry = op_start(uring_of(driver), op);
+    if (!entry)
+        return;
+    io_uring_prep_recvmsg(entry, fd, &op->message, 0);
+    io_uring_sqe_set_data(entry, op);
+}
+
+static void send_pieces(struct zu_driver *driver, struct zu_op *op, int fd)
+{
+    struct io_uring_sqe *entry = op_start(uring_of(driver), op);
+    if (!entry)
+        return;
+    if (op->message.msg_iovlen == 1)
+        io_uring_prep_send(entry, fd, op->message.msg_iov[0].iov_base, op->message.msg_iov[0].iov_len, MSG_NOSIGNAL);
+    else
+        io_uring_prep_sendmsg(entry, fd, &op->message, MSG_NOSIGNAL);
+    io_uring_sqe_set_data(entry, op);
+}
+
+static void accept_stream(struct zu_driver *driver, struct zu_op *op, int fd)
+{
+    struct io_uring_sqe *entry = op_start(uring_of(driver), op);
+    if (!entry)
+        return;
+    io_uring_prep_multishot_accept(entry, fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    io_uring_sqe_set_data(entry, op);
+}
+
+static void connect_to(struct zu_driver *driver, struct zu_op *op, int fd, const struct sockaddr *address,
+                       socklen_t size)
+{
+    struct io_uring_sqe *entry = op_start(uring_of(driver), op);
+    if (!entry)
+        return;
+    io_uring_prep_connect(entry, fd, address, size);
+    io_uring_sqe_set_data(entry, op);
+}
+
+static void cancel(struct zu_driver *driver, struct zu_op *op)
+{
+    if (!op->busy || op->cancelled)
+        return;
+    struct io_uring_sqe *entry = entry_get(uring_of(driver));
+    if (!entry)
+        return;
+    op->cancelled = true;
+    io_uring_prep_cancel(entry, op, 0);
+    io_uring_sqe_set_data(entry, &nobody);
+}
+
+static void shutdown_fd(struct zu_driver *driver, int fd)
+{
+    (void)driver;
+    shutdown(fd, SHUT_RDWR);
+}
+
+static void close_fd(struct zu_driver *driver, int fd)
+{
+    (void)driver;
+    close(fd);
+}
+
+static void slot_fill(struct uring *uring, unsigned slot)
+{
+    struct zu_chunk *chunk = zu_chunk_new(ZU_CHUNK_RUNG_RECEIVE);
+    uring->slots[slot] = chunk;
+    if (zu_unlikely(!chunk)) {
+        uring->slots_empty++;
+        return;
+    }
+    io_uring_buf_ring_add(uring->slots_ring, chunk->data + ZU_RECEIVE_HEADROOM, ZU_RECEIVE_SIZE, (unsigned short)slot,
+                          io_uring_buf_ring_mask(SLOTS), 0);
+    io_uring_buf_ring_advance(uring->slots_ring, 1);
+}
+
+static ZU_COLD void slots_refill(struct uring *uring)
+{
+    uring->slots_empty = 0;
+    for (unsigned i = 0; i < SLOTS; i++) {
+        if (!uring->slots[i])
+            slot_fill(uring, i);
+    }
+}
+
+static void complete(struct uring *uring, const struct io_uring_cqe *cqe)
+{
+    void *data = io_uring_cqe_get_data(cqe);
+    if (data == &nobody)
+        return;
+    if (data == &waker) {
+        uring->wake_armed = cqe->flags & IORING_CQE_F_MORE;
+        return;
+    }
+    struct zu_op *op = data;
+    struct zu_chunk *chunk = NULL;
+    if (cqe->flags & IORING_CQE_F_BUFFER) {
+        unsigned slot = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+        chunk = uring->slots[slot];
+        slot_fill(uring, slot);
+    }
+    bool more = cqe->flags & IORING_CQE_F_MORE;
+    op->busy = more;
+    op->done(op, cqe->res, more ? ZU_OP_MORE : 0, chunk);
+}
+
+static void wake_arm(struct uring *uring)
+{
+    struct io_uring_sqe *entry = entry_get(uring);
+    if (!entry)
+        return;
+    io_uring_prep_poll_multishot(entry, uring->wake_fd, POLLIN);
+    io_uring_sqe_set_data(entry, &waker);
+    uring->wake_armed = true;
+}
+
+static void submit_and_wait(struct uring *uring, uint64_t until_ns)
+{
+    struct io_uring *ring = &uring->ring;
+    if (until_ns == 0) {
+        io_uring_submit_and_get_events(ring);
+        return;
+    }
+    if (until_ns == ZU_NEVER) {
+        io_uring_submit_and_wait(ring, 1);
+        return;
+    }
+    uint64_t now = zu_clock_ns();
+    uint64_t left = until_ns > now ? until_ns - now : 0;
+    struct __kernel_timespec wait = {.tv_sec = (long long)(left / ZU_NS_PER_S), .tv_nsec = (long long)(left % ZU_NS_PER_S)};
+    struct io_uring_cqe *first;
+    io_uring_submit_and_wait_timeout(ring, &first, 1, &wait, NULL);
+}
+
+static void wait_for(struct zu_driver *driver, uint64_t until_ns)
+{
+    struct uring *uring = uring_of(driver);
+    if (zu_unlikely(!uring->wake_armed))
+        wake_arm(uring);
+    if (zu_unlikely(uring->slots_empty))
+        slots_refill(uring);
+    submit_and_wait(uring, uring->stillborn_count ? 0 : until_ns);
+    while (uring->stillborn_count) {
+        struct zu_op *op = uring->stillborn[--uring->stillborn_count];
+        op->busy = false;
+        op->done(op, -ENOMEM, 0, NULL);
+    }
+    for (;;) {
+        struct io_uring_cqe *ready[BATCH];
+        struct io_uring_cqe taken[BATCH];
+        unsigned count = io_uring_peek_batch_cqe(&uring->ring, ready, BATCH);
+        if (!count)
+            return;
+        for (unsigned i = 0; i < count; i++)
+            taken[i] = *ready[i];
+        io_uring_cq_advance(&uring->ring, count);
+        for (unsigned i = 0; i < count; i++)
+            complete(uring, &taken[i]);
+        if (count < BATCH)
+            return;
+    }
+}
+
+static void wake(struct zu_driver *driver)
+{
+    uint64_t one = 1;
+    ssize_t done = write(uring_of(driver)->wake_fd, &one, sizeof one);
+    (void)done; /* fails only at 2^64 - 1 unread wakes, when the poll has long fired */
+}
+
+static uint64_t now_ns(struct zu_driver *driver)
+{
+    (void)driver;
+    return zu_clock_ns();
+}
+
+static int start(struct zu_driver *driver)
+{
+    struct uring *uring = uring_of(driver);
+    int err = io_uring_enable_rings(&uring->ring);
+    if (err < 0)
+        return err;
+    io_uring_register_ring_fd(&uring->ring); /* saves a descriptor look-up per call; older kernels do without */
+    return 0;
+}
+
+static void uring_free(struct zu_driver *driver)
+{
+    struct uring *uring = uring_of(driver);
+    io_uring_queue_exit(&uring->ring);
+    for (unsigned i = 0; i < SLOTS; i++) {
+        if (uring->slots[i])
+            zu_chunk_unref(uring->slots[i]);
+    }
+    if (uring->slots_ring)
+        zu_pages_free(uring->slots_ring, SLOTS * sizeof(struct io_uring_buf));
+    if (uring->wake_fd >= 0)
+        close(uring->wake_fd);
+    zu_free(uring, sizeof *uring);
+}
+
+static const struct zu_driver_ops uring_ops = {
+    .name = "io_uring",
+    .start = start,
+    .free = uring_free,
+    .recv_stream = recv_stream,
+    .recv_into = recv_into,
+    .send = send_pieces,
+    .accept_stream = accept_stream,
+    .connect = connect_to,
+    .cancel = cancel,
+    .shutdown = shutdown_fd,
+    .close = close_fd,
+    .wait = wait_for,
+    .wake = wake,
+    .now_ns = now_ns,
+};
+
+static int slots_init(struct uring *uring)
+{
+    uring->slots_ring = zu_pages_alloc(SLOTS * sizeof(struct io_uring_buf));
+    if (!uring->slots_ring)
+        return -ENOMEM;
+    struct io_uring_buf_reg reg = {
+        .ring_addr = (uint64_t)(uintptr_t)uring->slots_ring, .ring_entries = SLOTS, .bgid = BUFFER_GROUP};
+    int err = io_uring_register_buf_ring(&uring->ring, &reg, 0);
+    if (err < 0)
+        return err;
+    io_uring_buf_ring_init(uring->slots_ring);
+    slots_refill(uring);
+    return uring->slots_empty ? -ENOMEM : 0;
+}
+
+int zu_uring_new(struct zu_driver **ret_driver)
+{
+    struct uring *uring = zu_alloc_zero(sizeof *uring);
+    if (!uring)
+        return -ENOMEM;
+    uring->driver.ops = &uring_ops;
+    struct io_uring_params params = {
+        .flags = IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE,
+        .cq_entries = CQ_ENTRIES,
+    };
+    int err = io_uring_queue_init_params(SQ_ENTRIES, &uring->ring, &params);
+    if (err < 0) {
+        zu_free(uring, sizeof *uring);
+        return err;
+    }
+    uring->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    err = uring->wake_fd < 0 ? -errno : slots_init(uring);
+    if (err) {
+        uring_free(&uring->driver);
+        return err;
+    }
+    *ret_driver = &uring->driver;
+    return 0;
+}

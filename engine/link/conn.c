@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Life of a connection: made around a connected descriptor, it handshakes, asks its owner for the peer, serves the pipes
+ * and ends in closed(). Ending takes two steps, because the kernel may still hold pieces of the pipes: first nothing new
+ * is started and the descriptor is shut down, then, when the last operation is over, the owner hears.
+ * Whatever a peer sends or the kernel refuses ends this connection and nothing else.
+ */
+#include "link/conn.h"
+
+#include <errno.h>
+
+#include "link/origin.h"
+#include "mem/alloc.h"
+
+/* Bytes of a multipart message that is not whole yet; more ends the connection. */
+#define OPEN_MESSAGE_MAX (UINT64_C(1) << 32)
+
+static void handshake_late(struct zu_timer *timer)
+{
+    struct zu_conn *conn = zu_container_of(timer, struct zu_conn, handshake_timer);
+    conn->handshake_timed_out = true;
+    zu_conn_close(conn, -ETIMEDOUT);
+}
+
+static void linger_over(struct zu_timer *timer)
+{
+    zu_conn_close(zu_container_of(timer, struct zu_conn, linger_timer), -ETIMEDOUT);
+}
+
+static void run_settle(struct zu_note *note)
+{
+    zu_conn_settle(zu_container_of(note, struct zu_conn, settle));
+}
+
+static void recv_again(struct zu_timer *timer)
+{
+    zu_conn_recv(zu_container_of(timer, struct zu_conn, rx_retry));
+}
+
+static int on_command(void *context, const uint8_t *body, size_t size)
+{
+    return zu_heartbeat_command(context, body, size);
+}
+
+static struct zu_handshake *handshake_new(const struct zu_settings *settings)
+{
+    struct zu_handshake *handshake = zu_alloc(sizeof *handshake);
+    if (!handshake)
+        return NULL;
+    struct zu_handshake_config config = {
+        .socket_type = settings->socket_type,
+        .routing_id = settings->routing_id,
+        .routing_id_size = settings->routing_id_size,
+        .mechanism = settings->mechanism,
+        .properties = settings->properties,
+        .properties_size = settings->properties_size,
+        .message_size_max = settings->frame_max,
+    };
+    zu_handshake_init(handshake, &config);
+    return handshake;
+}
+
+struct zu_conn *zu_conn_new(struct zu_shard *shard, const struct zu_home *home, const struct zu_transport *transport,
+                            int fd, const struct zu_conn_owner *owner, void *owner_data)
+{
+    struct zu_conn *conn = zu_alloc_zero(sizeof *conn);
+    struct zu_handshake *handshake = conn ? handshake_new(home->settings) : NULL;
+    if (!handshake) {
+        if (conn)
+            zu_free(conn, sizeof *conn);
+        shard->driver->ops->close(shard->driver, fd);
+        return NULL;
+    }
+    conn->shard = shard;
+    conn->home = zu_home_copy(home);
+    conn->transport = transport;
+    conn->owner = owner;
+    conn->owner_data = owner_data;
+    conn->fd = fd;
+    conn->handshake = handshake;
+    conn->rx.done = zu_conn_received;
+    conn->tx.done = zu_conn_sent;
+    conn->handshake_timer.fired = handshake_late;
+    conn->linger_timer.fired = linger_over;
+    conn->rx_retry.fired = recv_again;
+    conn->settle.run = run_settle;
+    conn->limits = (struct zu_feed_limits){
+        .frame_max = home->settings->frame_max < 0 ? UINT64_MAX : (uint64_t)home->settings->frame_max,
+        .open_max = OPEN_MESSAGE_MAX,
+        .command = on_command,
+        .context = conn,
+    };
+    zu_heartbeat_init(conn);
+    zu_list_append(&shard->residents, &conn->resident);
+    zu_list_init(&conn->sibling);
+    if (home->settings->handshake_ms > 0)
+        zu_shard_timer(shard, &conn->handshake_timer, (uint64_t)home->settings->handshake_ms * ZU_NS_PER_MS);
+    zu_conn_recv(conn);
+    zu_conn_send(conn);
+    return conn;
+}
+
+void zu_conn_handshake_drop(struct zu_conn *conn)
+{
+    if (!conn->handshake)
+        return;
+    zu_handshake_fini(conn->handshake);
+    zu_free(conn->handshake, sizeof *conn->handshake);
+    conn->handshake = NULL;
+}
+
+void zu_conn_free(struct zu_conn *conn)
+{
+    zu_list_remove(&conn->resident);
+    zu_list_remove(&conn->sibling);
+    zu_conn_handshake_drop(conn);
+    zu_origin_unref(conn->origin);
+    if (conn->large)
+        zu_buf_unref(conn->large);
+    zu_home_fini(&conn->home);
+    zu_free(conn, sizeof *conn);
+}
+
+bool zu_conn_become_ready(struct zu_conn *conn)
+{
+    zu_timer_clear(&conn->shard->timers, &conn->handshake_timer);
+    conn->origin = zu_conn_origin_new(conn);
+    conn->peer = conn->origin ? conn->owner->ready(conn) : NULL;
+    if (!conn->peer || zu_pipe_set_origin(conn->peer->in, conn->origin) < 0) {
+        zu_conn_close(conn, -ENOMEM);
+        return false;
+    }
+    conn->ready = true;
+    zu_heartbeat_start(conn);
+    return true;
+}
+
+void zu_conn_close(struct zu_conn *conn, int err)
+{
+    if (conn->closing)
+        return;
+    conn->closing = true;
+    conn->err = err;
+    struct zu_timers *timers = &conn->shard->timers;
+    zu_timer_clear(timers, &conn->handshake_timer);
+    zu_timer_clear(timers, &conn->linger_timer);
+    zu_timer_clear(timers, &conn->rx_retry);
+    zu_heartbeat_stop(conn);
+    struct zu_driver *driver = conn->shard->driver;
+    driver->ops->shutdown(driver, conn->fd);
+    driver->ops->cancel(driver, &conn->rx);
+    driver->ops->cancel(driver, &conn->tx);
+    if (!conn->rx.busy && !conn->tx.busy)
+        zu_mailbox_post(&conn->shard->box, &conn->settle); /* closed() must not come from within */
+}
+
+void zu_conn_settle(struct zu_conn *conn)
+{
+    if (!conn->closing || conn->rx.busy || conn->tx.busy)
+        return;
+    conn->shard->driver->ops->close(conn->shard->driver, conn->fd);
+    conn->owner->closed(conn, conn->err);
+}
+
+void zu_conn_leave(struct zu_conn *conn, int linger_ms)
+{
+    if (conn->closing)
+        return;
+    conn->leaving = true;
+    conn->shard->driver->ops->cancel(conn->shard->driver, &conn->rx);
+    if (linger_ms == 0) {
+        zu_conn_close(conn, -ECANCELED);
+        return;
+    }
+    if (linger_ms > 0)
+        zu_shard_timer(conn->shard, &conn->linger_timer, (uint64_t)linger_ms * ZU_NS_PER_MS);
+    zu_conn_send(conn);
+}
+
+void zu_conn_out_readable(struct zu_conn *conn)
+{
+    zu_conn_send(conn);
+}
+
+void zu_conn_in_writable(struct zu_conn *conn)
+{
+    conn->rx_paused = false;
+    zu_conn_recv(conn);
+}

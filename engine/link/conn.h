@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connection: a descriptor on a shard, first in its handshake, then moving bytes between the kernel and a peer's two
+ * pipes. It does not know whether it was dialled or accepted; its owner does.
+ */
+#ifndef ZU_LINK_CONN_H
+#define ZU_LINK_CONN_H
+
+#include <sys/uio.h>
+
+#include "flow/pipe_feed.h"
+#include "io/shard.h"
+#include "link/settings.h"
+#include "link/transport.h"
+#include "wire/handshake.h"
+
+struct zu_conn;
+
+/* The dial or listener that a connection belongs to. All on the shard's thread. */
+struct zu_conn_owner {
+    /* The handshake is done. Gives the peer whose pipes to serve, its far side set; NULL ends the connection. */
+    struct zu_peer *(*ready)(struct zu_conn *conn);
+    /*
+     * The connection has ended: its descriptor is closed and no operation is under way. `err` is 0 after all that the
+     * socket wanted to send has been handed over, else why. The owner settles the peer, then calls zu_conn_free.
+     */
+    void (*closed)(struct zu_conn *conn, int err);
+};
+
+enum { ZU_CONN_PIECES = 64, ZU_CONN_CONTROL_MAX = 64, ZU_CONN_HELLO_MAX = 320 };
+
+/* The shard's thread, all of it. */
+struct zu_conn {
+    struct zu_shard *shard;            /* where it lives */
+    struct zu_home home;               /* for whom */
+    const struct zu_conn_owner *owner; /* who made it */
+    void *owner_data;                  /* the dial or listener */
+    const struct zu_transport *transport; /* for what the peer is called */
+    struct zu_link resident;           /* among the shard's connections */
+    struct zu_link sibling;            /* among its owner's */
+    struct zu_peer *peer;              /* once ready */
+    struct zu_origin *origin;          /* of what it receives; one reference, once ready */
+    int fd;                            /* the descriptor */
+    int err;                           /* why it is closing */
+    struct zu_note settle;             /* to ourselves: closing with no operation to wait for */
+    bool closing;                      /* no new operations; closed() comes when the old ones are over */
+    bool leaving;                      /* the socket hung up: send the rest, receive nothing */
+
+    struct zu_handshake *handshake;    /* until its last octet has gone out */
+    bool ready;                        /* the handshake has succeeded */
+    bool handshake_timed_out;          /* by our timer */
+    struct zu_timer handshake_timer;   /* HANDSHAKE_IVL */
+    struct zu_timer linger_timer;      /* after hanging up */
+
+    struct zu_op rx;                   /* receiving, by stream or into `large` */
+    bool rx_direct;                    /* rx receives into `large` */
+    bool rx_paused;                    /* `in` is full: wait for room */
+    struct zu_timer rx_retry;          /* after a want of memory */
+    struct zu_buf *large;              /* a frame that is received into memory of its own */
+    uint64_t large_size;               /* its payload; 0 when there is none */
+    uint64_t large_have;               /* bytes of it that have arrived */
+    struct iovec rx_pieces[2];         /* rest of `large`, and the pipe's tail */
+    struct zu_feed_limits limits;      /* what the peer may do */
+
+    struct zu_op tx;                   /* sending */
+    struct iovec tx_pieces[ZU_CONN_PIECES]; /* what it sends */
+    bool tx_handshake;                 /* it sends `hello` */
+    uint8_t hello[ZU_CONN_HELLO_MAX];  /* a piece of the handshake's output, which itself may move */
+    size_t tx_control;                 /* bytes of `control` at the front of it */
+    size_t tx_bytes;                   /* bytes of the pipe behind them */
+    uint8_t control[ZU_CONN_CONTROL_MAX]; /* our PING or PONG, whole frames */
+    size_t control_size;               /* bytes waiting in it */
+
+    struct zu_timer heartbeat_timer;   /* next PING */
+    struct zu_timer silence_timer;     /* the peer must be heard before, after our PING */
+    struct zu_timer ttl_timer;         /* the peer's own promise, from its PING */
+
+    uint64_t bytes_in;                 /* received, counter */
+    uint64_t bytes_out;                /* handed to the kernel, counter */
+};
+
+/*
+ * Takes over the descriptor and begins the handshake. NULL without memory, with the descriptor closed.
+ * `home` is copied.
+ */
+struct zu_conn *zu_conn_new(struct zu_shard *shard, const struct zu_home *home, const struct zu_transport *transport,
+                            int fd, const struct zu_conn_owner *owner, void *owner_data);
+void zu_conn_free(struct zu_conn *conn);
+
+/* Ends it: closed(err) comes later, never from within. Safe when it is closing already. */
+void zu_conn_close(struct zu_conn *conn, int err);
+/* Ends it when `out` is drained, or after `linger_ms` (negative: never give up). */
+void zu_conn_leave(struct zu_conn *conn, int linger_ms);
+
+/* Notes of the peer's pipes, passed on by the owner. */
+void zu_conn_out_readable(struct zu_conn *conn);
+void zu_conn_in_writable(struct zu_conn *conn);
+
+/* --- between the connection's sources --- */
+
+/* conn_send.c: sends the handshake's, the control frames' and the pipe's bytes, if nothing is being sent. */
+void zu_conn_send(struct zu_conn *conn);
+void zu_conn_sent(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk);
+/* conn_recv.c: receives, if nothing is being received and there is room. */
+void zu_conn_recv(struct zu_conn *conn);
+void zu_conn_received(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk);
+/* conn.c: the handshake has ended well. False: the connection is closing. */
+bool zu_conn_become_ready(struct zu_conn *conn);
+/* conn.c: nothing of the handshake is left to send. */
+void zu_conn_handshake_drop(struct zu_conn *conn);
+/* conn.c: an operation is over; when none is left on a closing connection, it is closed. */
+void zu_conn_settle(struct zu_conn *conn);
+/* heartbeat.c */
+void zu_heartbeat_init(struct zu_conn *conn);
+void zu_heartbeat_start(struct zu_conn *conn);
+void zu_heartbeat_stop(struct zu_conn *conn);
+void zu_heartbeat_heard(struct zu_conn *conn);
+int zu_heartbeat_command(struct zu_conn *conn, const uint8_t *body, size_t size);
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Receiving: a stream of provided buffers, fed to the handshake and then to the peer's pipe. A large frame gets memory of
+ * its own: what is left of it, when that is much, is received straight into place, together with the next frame's head.
+ * When the pipe is full the stream is stopped, and the kernel's window holds the peer back; a note from the reader
+ * starts it again. Bytes that break the protocol, the end of the stream and errors end the connection; a want of memory
+ * for buffers is waited out.
+ */
+#include "link/conn.h"
+
+#include <errno.h>
+
+
+enum {
+    DIRECT_MIN = 32 * 1024,          /* a rest smaller than this arrives sooner with the stream */
+    TAIL_BYTES = 256,                /* received behind a large frame: the next head, and a little */
+    LARGE_FIRST_MAX = 2 * 1024 * 1024, /* memory taken on the peer's word; more only as bytes arrive */
+    MEMORY_RETRY_MS = 10,
+};
+
+static void stop(struct zu_conn *conn)
+{
+    conn->shard->driver->ops->cancel(conn->shard->driver, &conn->rx);
+}
+
+static void recv_direct(struct zu_conn *conn)
+{
+    struct zu_pipe *in = conn->peer->in;
+    size_t count = 1;
+    uint64_t room = conn->large->size - conn->large_have;
+    if (conn->large->size == conn->large_size) {
+        uint8_t *tail = zu_pipe_tail(in, TAIL_BYTES + (uint32_t)sizeof(struct zu_chunk_ref));
+        if (tail) {
+            conn->rx_pieces[1] = (struct iovec){.iov_base = tail, .iov_len = TAIL_BYTES};
+            count = 2;
+        }
+    }
+    conn->rx_pieces[0] = (struct iovec){.iov_base = (uint8_t *)conn->large->data + conn->large_have, .iov_len = room};
+    conn->rx.message.msg_iov = conn->rx_pieces;
+    conn->rx.message.msg_iovlen = count;
+    conn->rx_direct = true;
+    conn->shard->driver->ops->recv_into(conn->shard->driver, &conn->rx, conn->fd);
+}
+
+static bool is_worth_direct(const struct zu_conn *conn)
+{
+    return conn->large_size && conn->large_size - conn->large_have >= DIRECT_MIN;
+}
+
+void zu_conn_recv(struct zu_conn *conn)
+{
+    if (conn->rx.busy || conn->closing || conn->leaving || conn->rx_paused || conn->rx_retry.place)
+        return;
+    if (is_worth_direct(conn)) {
+        recv_direct(conn);
+        return;
+    }
+    conn->rx_direct = false;
+    conn->shard->driver->ops->recv_stream(conn->shard->driver, &conn->rx, conn->fd);
+}
+
+/* The pipe's scan stopped at a large frame: give it memory and what has arrived of it. */
+static int large_begin(struct zu_conn *conn, uint64_t size)
+{
+    conn->large = zu_buf_new(size < LARGE_FIRST_MAX ? size : LARGE_FIRST_MAX);
+    if (!conn->large)
+        return -ENOMEM;
+    conn->large_size = size;
+    conn->large_have = zu_pipe_large_begin(conn->peer->in, conn->large->data, conn->large->size);
+    return 0;
+}
+
+/* Makes room for more of the large frame: as much again as has arrived. */
+static int large_grow(struct zu_conn *conn)
+{
+    if (conn->large_have < conn->large->size || conn->large->size == conn->large_size)
+        return 0;
+    uint64_t size = 2 * conn->large->size;
+    if (size > conn->large_size)
+        size = conn->large_size;
+    struct zu_buf *grown = zu_buf_grow(conn->large, conn->large_have, size);
+    if (!grown)
+        return -ENOMEM;
+    conn->large = grown;
+    return 0;
+}
+
+static void large_end(struct zu_conn *conn)
+{
+    zu_pipe_large_end(conn->peer->in, conn->large, conn->large_size);
+    conn->large = NULL;
+    conn->large_size = conn->large_have = 0;
+}
+
+/* Moves received bytes into the large frame; returns how many, or -ENOMEM. */
+static ssize_t large_fill(struct zu_conn *conn, const uint8_t *bytes, size_t size)
+{
+    size_t taken = 0;
+    while (taken < size && conn->large_have < conn->large_size) {
+        int err = large_grow(conn);
+        if (err)
+            return err;
+        size_t step = conn->large->size - conn->large_have;
+        if (step > size - taken)
+            step = size - taken;
+        memcpy((uint8_t *)conn->large->data + conn->large_have, bytes + taken, step);
+        conn->large_have += step;
+        taken += step;
+    }
+    if (conn->large_have == conn->large_size)
+        large_end(conn);
+    return (ssize_t)taken;
+}
+
+static int after_feed(struct zu_conn *conn, int err, const struct zu_feed_want *want)
+{
+    if (zu_unlikely(err))
+        return err;
+    if (zu_unlikely(want->size))
+        err = large_begin(conn, want->size);
+    return err;
+}
+
+/* Takes over the chunk. */
+static int traffic(struct zu_conn *conn, struct zu_chunk *chunk, uint32_t from, uint32_t size)
+{
+    struct zu_feed_want want = {0};
+    if (zu_unlikely(conn->large_size)) {
+        ssize_t taken = large_fill(conn, chunk->data + from, size);
+        if (taken < 0 || taken == (ssize_t)size) {
+            zu_chunk_unref(chunk);
+            return taken < 0 ? (int)taken : 0;
+        }
+        from += (uint32_t)taken;
+        size -= (uint32_t)taken;
+    }
+    return after_feed(conn, zu_pipe_feed(conn->peer->in, chunk, from, size, &conn->limits, &want), &want);
+}
+
+/* Takes over the chunk. */
+static int handshake(struct zu_conn *conn, struct zu_chunk *chunk, uint32_t from, uint32_t size)
+{
+    size_t used;
+    int done = zu_handshake_feed(conn->handshake, chunk->data + from, size, &used);
+    if (done < 0) {
+        zu_chunk_unref(chunk);
+        return done;
+    }
+    if (done == 1 && !zu_conn_become_ready(conn)) {
+        zu_chunk_unref(chunk);
+        return -ECANCELED;
+    }
+    zu_conn_send(conn);
+    if (done == 1 && used < size)
+        return traffic(conn, chunk, from + (uint32_t)used, size - (uint32_t)used);
+    zu_chunk_unref(chunk);
+    return 0;
+}
+
+static int direct_arrived(struct zu_conn *conn, size_t size)
+{
+    struct zu_feed_want want = {0};
+    uint64_t room = conn->large->size - conn->large_have;
+    size_t tail = size > room ? size - (size_t)room : 0;
+    conn->large_have += size - tail;
+    int err = large_grow(conn);
+    if (err)
+        return err;
+    if (conn->large_have == conn->large_size)
+        large_end(conn);
+    if (!tail)
+        return 0;
+    return after_feed(conn, zu_pipe_feed_tail(conn->peer->in, (uint32_t)tail, &conn->limits, &want), &want);
+}
+
+static int arrived(struct zu_conn *conn, size_t size, struct zu_chunk *chunk)
+{
+    conn->bytes_in += size;
+    if (zu_unlikely(!conn->ready))
+        return handshake(conn, chunk, ZU_RECEIVE_HEADROOM, (uint32_t)size);
+    zu_heartbeat_heard(conn);
+    if (conn->rx_direct)
+        return direct_arrived(conn, size);
+    return traffic(conn, chunk, ZU_RECEIVE_HEADROOM, (uint32_t)size);
+}
+
+static void hold_back(struct zu_conn *conn)
+{
+    if (conn->ready && !conn->rx_paused && zu_pipe_feed_is_full(conn->peer->in))
+        conn->rx_paused = true;
+    if (conn->rx.busy && (conn->rx_paused || is_worth_direct(conn)))
+        stop(conn);
+}
+
+static void failed(struct zu_conn *conn, int result)
+{
+    if (result == -ENOBUFS || result == -ENOMEM)
+        zu_shard_timer(conn->shard, &conn->rx_retry, MEMORY_RETRY_MS * ZU_NS_PER_MS);
+    else if (result != -ECANCELED && result != -EAGAIN && result != -EINTR)
+        zu_conn_close(conn, result ? result : -ECONNRESET);
+}
+
+void zu_conn_received(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk)
+{
+    (void)flags;
+    struct zu_conn *conn = zu_container_of(op, struct zu_conn, rx);
+    if (conn->closing || conn->leaving) {
+        if (chunk)
+            zu_chunk_unref(chunk);
+        if (conn->leaving && (result == 0 || result == -ECONNRESET))
+            zu_conn_close(conn, result ? result : -ECONNRESET);
+    } else if (zu_likely(result > 0)) {
+        int err = arrived(conn, (size_t)result, chunk);
+        if (zu_unlikely(err))
+            zu_conn_close(conn, err);
+        else
+            hold_back(conn);
+    } else {
+        if (chunk)
+            zu_chunk_unref(chunk);
+        failed(conn, result);
+    }
+    if (conn->closing)
+        zu_conn_settle(conn);
+    else
+        zu_conn_recv(conn);
+}

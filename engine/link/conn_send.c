@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sending: one operation at a time per connection; what gathers meanwhile is the next batch. The handshake's octets go
+ * first, control frames at message boundaries, then the pipe's bytes as they stand. With nothing left the pipe's reader
+ * sleeps and a note starts the next send; at the pipe's end the connection has done its work.
+ * A failed send ends the connection; what the kernel had taken is accounted for first.
+ */
+#include "link/conn.h"
+
+#include <errno.h>
+
+#include "flow/pipe_drain.h"
+
+/* A batch: enough to make the call's cost vanish, little enough to stay in the cache. Measured: bench/README.md. */
+#define SEND_BYTES_MAX (256 * 1024)
+
+static void send_pieces(struct zu_conn *conn, size_t count)
+{
+    conn->tx.message.msg_iov = conn->tx_pieces;
+    conn->tx.message.msg_iovlen = count;
+    conn->shard->driver->ops->send(conn->shard->driver, &conn->tx, conn->fd);
+}
+
+static bool send_handshake(struct zu_conn *conn)
+{
+    if (zu_likely(!conn->handshake))
+        return false;
+    const uint8_t *bytes;
+    size_t size = zu_handshake_output(conn->handshake, &bytes);
+    conn->tx_handshake = size > 0;
+    if (!size) {
+        if (conn->ready)
+            zu_conn_handshake_drop(conn);
+        return false;
+    }
+    if (size > sizeof conn->hello)
+        size = sizeof conn->hello;
+    memcpy(conn->hello, bytes, size);
+    conn->tx_pieces[0] = (struct iovec){.iov_base = conn->hello, .iov_len = size};
+    send_pieces(conn, 1);
+    return true;
+}
+
+void zu_conn_send(struct zu_conn *conn)
+{
+    if (conn->tx.busy || conn->closing || send_handshake(conn) || !conn->ready)
+        return;
+    size_t first = 0;
+    conn->tx_control = 0;
+    if (zu_unlikely(conn->control_size) && zu_pipe_at_boundary(conn->peer->out)) {
+        conn->tx_pieces[0] = (struct iovec){.iov_base = conn->control, .iov_len = conn->control_size};
+        conn->tx_control = conn->control_size;
+        first = 1;
+    }
+    int count = zu_pipe_gather(conn->peer->out, conn->tx_pieces + first, (int)(ZU_CONN_PIECES - first), SEND_BYTES_MAX,
+                               &conn->tx_bytes);
+    if (zu_unlikely(count == -EPIPE)) {
+        zu_conn_close(conn, 0);
+        return;
+    }
+    if (count + (int)first > 0)
+        send_pieces(conn, (size_t)count + first);
+}
+
+/* The control frames' share of what was sent; the rest is the pipe's. */
+static size_t take_control(struct zu_conn *conn, size_t sent)
+{
+    size_t control = sent < conn->tx_control ? sent : conn->tx_control;
+    memmove(conn->control, conn->control + control, conn->control_size - control);
+    conn->control_size -= control;
+    return sent - control;
+}
+
+static void account(struct zu_conn *conn, size_t sent)
+{
+    conn->bytes_out += sent;
+    if (zu_unlikely(conn->tx_handshake)) {
+        zu_handshake_sent(conn->handshake, sent);
+        return;
+    }
+    if (zu_unlikely(conn->tx_control))
+        sent = take_control(conn, sent);
+    if (sent)
+        zu_pipe_handed(conn->peer->out, sent);
+}
+
+void zu_conn_sent(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk)
+{
+    (void)flags;
+    (void)chunk;
+    struct zu_conn *conn = zu_container_of(op, struct zu_conn, tx);
+    if (zu_likely(result > 0))
+        account(conn, (size_t)result);
+    else if (result != -EAGAIN && result != -EINTR && result != -ENOMEM && result != -ENOBUFS)
+        zu_conn_close(conn, result ? result : -EPIPE);
+    if (conn->closing)
+        zu_conn_settle(conn);
+    else
+        zu_conn_send(conn);
+}

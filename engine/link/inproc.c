@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connect makes two pipes and two peers, each the other's far side; the binder hears of its own by a note. The limit of
+ * a pipe is the sum of what both sockets set for that direction, and none when either set none. A peer that hangs up tells
+ * the other one; pipes outlast either until both have let go.
+ * Binding fails on a name that is taken; connecting only for want of memory.
+ */
+#include "link/inproc.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "mem/alloc.h"
+
+/* Guards all registries and the moment when two peers meet: rare and short. */
+static pthread_mutex_t meeting = PTHREAD_MUTEX_INITIALIZER;
+
+/* Under the lock. */
+struct zu_inproc_bind {
+    struct zu_link link; /* registry */
+    struct zu_home home; /* the binder */
+    size_t name_size;    /* with NUL */
+    char name[];         /* what follows "inproc://" */
+};
+
+/* A connect that waits for its bind; under the lock. The other peer's `endpoint` points here meanwhile. */
+struct zu_inproc_connect {
+    struct zu_link link;         /* registry */
+    struct zu_mailbox *box;      /* the connecting socket's; a reference */
+    struct zu_peer *near;        /* the connecting socket's */
+    struct zu_peer *other;       /* the binder's to be; its far is NULL meanwhile */
+    struct zu_settings *settings; /* the connector's; a reference */
+    size_t name_size;            /* with NUL */
+    char name[];                 /* what follows "inproc://" */
+};
+
+void zu_inproc_init(struct zu_inproc *inproc)
+{
+    zu_list_init(&inproc->bound);
+    zu_list_init(&inproc->waiting);
+}
+
+static void connect_free(struct zu_inproc_connect *connect)
+{
+    zu_settings_unref(connect->settings);
+    zu_free(connect, sizeof *connect + connect->name_size);
+}
+
+/* A connect that still waits has no other end to tell: that end is taken apart here, and we tell ourselves. */
+static void hang_up_waiting(struct zu_peer *peer)
+{
+    struct zu_peer *other = peer->far;
+    struct zu_inproc_connect *connect = other->endpoint;
+    zu_pipe_leave(other->in);
+    zu_pipe_end(other->out);
+    zu_peer_unref(other);
+    zu_peer_unref(other);
+    peer->far = NULL;
+    zu_peer_tell_gone(peer, connect->box);
+    zu_mailbox_unref(connect->box);
+    connect_free(connect);
+}
+
+static void hang_up(struct zu_peer *peer, int linger_ms)
+{
+    (void)linger_ms; /* what was sent is with the other socket already */
+    struct zu_peer *other = peer->far;
+    pthread_mutex_lock(&meeting);
+    bool waits = !other->far;
+    if (waits)
+        zu_list_remove(&((struct zu_inproc_connect *)other->endpoint)->link);
+    pthread_mutex_unlock(&meeting);
+    if (waits) {
+        hang_up_waiting(peer);
+        return;
+    }
+    atomic_fetch_add_explicit(&other->refs, 1, memory_order_relaxed);
+    zu_peer_tell_gone(other, peer->far_box);
+}
+
+/* Behind our last note to the other socket goes our hold on its peer; on our own peer nobody's note depends. */
+static void release(struct zu_peer *peer)
+{
+    struct zu_peer *other = peer->far;
+    if (other && !zu_mailbox_post(peer->far_box, &other->left))
+        zu_peer_unref(other);
+    zu_peer_unref(peer);
+}
+
+static const struct zu_peer_ops peer_ops = {.hang_up = hang_up, .release = release};
+
+static uint64_t hwm_sum(uint64_t out, uint64_t in)
+{
+    return out && in ? out + in : 0;
+}
+
+/* Both peers know each other, and the binder is told. */
+static int meet(struct zu_peer *connector, struct zu_mailbox *connector_box, const struct zu_settings *settings,
+                struct zu_peer *binder, const struct zu_home *home)
+{
+    const struct zu_settings *bound = home->settings;
+    binder->endpoint = home->endpoint;
+    binder->far = connector;
+    binder->ops = &peer_ops;
+    binder->far_box = zu_mailbox_ref(connector_box);
+    zu_peer_set_near(binder, home->socket, home->events, home->box);
+    connector->far_box = zu_mailbox_ref(home->box);
+    atomic_store_explicit(&connector->out_share, (int64_t)bound->in_hwm, memory_order_relaxed);
+    atomic_store_explicit(&connector->in_share, (int64_t)bound->out_hwm, memory_order_relaxed);
+    atomic_store_explicit(&binder->out_share, (int64_t)settings->in_hwm, memory_order_relaxed);
+    atomic_store_explicit(&binder->in_share, (int64_t)settings->out_hwm, memory_order_relaxed);
+    zu_pipe_set_hwm(connector->out, hwm_sum(settings->out_hwm, bound->in_hwm));
+    zu_pipe_set_hwm(connector->in, hwm_sum(bound->out_hwm, settings->in_hwm));
+    return zu_mailbox_post(home->box, &binder->attached) ? 0 : -ECONNREFUSED;
+}
+
+static struct zu_inproc_bind *bound_find(struct zu_inproc *inproc, const char *name)
+{
+    zu_list_each(link, after, &inproc->bound)
+    {
+        struct zu_inproc_bind *bind = zu_container_of(link, struct zu_inproc_bind, link);
+        if (strcmp(bind->name, name) == 0)
+            return bind;
+    }
+    return NULL;
+}
+
+static void meet_waiting(struct zu_inproc *inproc, struct zu_inproc_bind *bind)
+{
+    zu_list_each(link, after, &inproc->waiting)
+    {
+        struct zu_inproc_connect *connect = zu_container_of(link, struct zu_inproc_connect, link);
+        if (strcmp(connect->name, bind->name) != 0)
+            continue;
+        zu_list_remove(&connect->link);
+        meet(connect->near, connect->box, connect->settings, connect->other, &bind->home);
+        zu_mailbox_unref(connect->box);
+        connect_free(connect);
+    }
+}
+
+int zu_inproc_bind(struct zu_inproc *inproc, const char *name, const struct zu_home *home,
+                   struct zu_inproc_bind **ret_bind)
+{
+    size_t name_size = strlen(name) + 1;
+    struct zu_inproc_bind *bind = zu_alloc(sizeof *bind + name_size);
+    if (!bind)
+        return -ENOMEM;
+    bind->name_size = name_size;
+    memcpy(bind->name, name, name_size);
+    pthread_mutex_lock(&meeting);
+    bool taken = bound_find(inproc, name) != NULL;
+    if (!taken) {
+        bind->home = zu_home_copy(home);
+        zu_list_append(&inproc->bound, &bind->link);
+        meet_waiting(inproc, bind);
+    }
+    pthread_mutex_unlock(&meeting);
+    if (taken) {
+        zu_free(bind, sizeof *bind + name_size);
+        return -EADDRINUSE;
+    }
+    *ret_bind = bind;
+    return 0;
+}
+
+void zu_inproc_unbind(struct zu_inproc_bind *bind)
+{
+    pthread_mutex_lock(&meeting);
+    zu_list_remove(&bind->link);
+    pthread_mutex_unlock(&meeting);
+    zu_home_fini(&bind->home);
+    zu_free(bind, sizeof *bind + bind->name_size);
+}
+
+static int connect_wait(struct zu_inproc *inproc, const char *name, const struct zu_home *home, struct zu_peer *near,
+                        struct zu_peer *other)
+{
+    size_t name_size = strlen(name) + 1;
+    struct zu_inproc_connect *connect = zu_alloc(sizeof *connect + name_size);
+    if (!connect)
+        return -ENOMEM;
+    connect->box = zu_mailbox_ref(home->box);
+    connect->near = near;
+    connect->other = other;
+    connect->settings = zu_settings_ref(home->settings);
+    connect->name_size = name_size;
+    memcpy(connect->name, name, name_size);
+    other->endpoint = connect;
+    zu_list_append(&inproc->waiting, &connect->link);
+    return 0;
+}
+
+int zu_inproc_connect(struct zu_inproc *inproc, const char *name, const struct zu_home *home, struct zu_peer **ret_peer)
+{
+    struct zu_peer *near = zu_peer_new(home->settings->out_hwm, home->settings->in_hwm);
+    struct zu_peer *other = near ? zu_peer_new_around(near->in, near->out) : NULL;
+    if (!other) {
+        if (near)
+            zu_peer_abandon(near);
+        return -ENOMEM;
+    }
+    near->endpoint = home->endpoint;
+    near->far = other;
+    near->ops = &peer_ops;
+    zu_peer_set_near(near, home->socket, home->events, home->box);
+    pthread_mutex_lock(&meeting);
+    struct zu_inproc_bind *bind = bound_find(inproc, name);
+    int err = bind ? meet(near, home->box, home->settings, other, &bind->home) : connect_wait(inproc, name, home, near, other);
+    pthread_mutex_unlock(&meeting);
+    if (err) {
+        zu_peer_abandon(near);
+        zu_peer_unref(other);
+        zu_peer_unref(other);
+        return err;
+    }
+    *ret_peer = near;
+    return 0;
+}

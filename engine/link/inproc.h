@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inproc://: two sockets of a context that share a pair of pipes, with nobody in between. A connect may come before the
+ * bind; it then waits in the registry, and is writable up to its own limit.
+ */
+#ifndef ZU_LINK_INPROC_H
+#define ZU_LINK_INPROC_H
+
+#include "link/settings.h"
+
+/* One per context; under the unit's lock. */
+struct zu_inproc {
+    struct zu_link bound;   /* struct zu_inproc_bind.link */
+    struct zu_link waiting; /* struct zu_inproc_connect.link */
+};
+
+void zu_inproc_init(struct zu_inproc *inproc);
+
+struct zu_inproc_bind;
+
+/* -EADDRINUSE, -ENOMEM. Connects that waited for the name get their peer at once. */
+int zu_inproc_bind(struct zu_inproc *inproc, const char *name, const struct zu_home *home,
+                   struct zu_inproc_bind **ret_bind);
+/* The name is free again; peers that came by it stay. */
+void zu_inproc_unbind(struct zu_inproc_bind *bind);
+
+/*
+ * Gives the connecting socket its peer, whose other end is, or will be, the binding socket's. Drops nothing: what is sent
+ * before the bind is there after it. -ENOMEM, -ECONNREFUSED when the binder is closing.
+ */
+int zu_inproc_connect(struct zu_inproc *inproc, const char *name, const struct zu_home *home, struct zu_peer **ret_peer);
+
+#endif

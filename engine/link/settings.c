@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* Snapshots are made by the socket, shared by an endpoint and its connections, and go with the last of them. */
+#include "link/settings.h"
+
+#include "mem/alloc.h"
+
+struct zu_settings *zu_settings_new(void)
+{
+    struct zu_settings *settings = zu_alloc_zero(sizeof *settings);
+    if (!settings)
+        return NULL;
+    atomic_init(&settings->refs, 1);
+    settings->use_fd = -1;
+    zu_sockopt_init(&settings->sockopt);
+    settings->sockopt.bind_to_device = settings->device;
+    return settings;
+}
+
+struct zu_settings *zu_settings_ref(struct zu_settings *settings)
+{
+    atomic_fetch_add_explicit(&settings->refs, 1, memory_order_relaxed);
+    return settings;
+}
+
+void zu_settings_unref(struct zu_settings *settings)
+{
+    /* acq_rel: every holder's last look happens before the memory goes. */
+    if (atomic_fetch_sub_explicit(&settings->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    zu_accept_filter_clear(&settings->tcp_accept);
+    zu_ipc_filter_clear_all(&settings->ipc_accept);
+    if (settings->properties)
+        zu_free(settings->properties, settings->properties_size);
+    zu_free(settings, sizeof *settings);
+}
+
+struct zu_home zu_home_copy(const struct zu_home *home)
+{
+    zu_mailbox_ref(home->box);
+    zu_settings_ref(home->settings);
+    return *home;
+}
+
+void zu_home_fini(struct zu_home *home)
+{
+    zu_settings_unref(home->settings);
+    zu_mailbox_unref(home->box);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* What a bind or connect takes along of its socket's options: a snapshot, immutable but for the count. */
+#ifndef ZU_LINK_SETTINGS_H
+#define ZU_LINK_SETTINGS_H
+
+#include <net/if.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "flow/peer.h"
+#include "link/accept_filter.h"
+#include "link/sockopt.h"
+#include "wire/mechanism.h"
+
+#define ZU_ROUTING_ID_MAX 255
+
+/* RECONNECT_STOP bits. */
+enum { ZU_STOP_REFUSED = 1, ZU_STOP_HANDSHAKE_FAILED = 2, ZU_STOP_DISCONNECTED = 4 };
+
+struct zu_settings {
+    _Atomic unsigned refs;                    /* endpoint, its connections; acq_rel drop */
+    unsigned socket_type;                     /* ours, for the handshake */
+    const struct zu_mechanism_ops *mechanism; /* the only one that is accepted */
+    uint8_t routing_id[ZU_ROUTING_ID_MAX];    /* told to peers */
+    size_t routing_id_size;                   /* octets of it */
+    uint8_t *properties;                      /* application metadata, encoded; owned */
+    size_t properties_size;                   /* octets of it */
+    uint64_t out_hwm;                         /* messages, 0: no limit */
+    uint64_t in_hwm;                          /* messages, 0: no limit */
+    int64_t frame_max;                        /* MAXMSGSIZE; negative: none */
+    int reconnect_ms;                         /* base of the retry interval; <= 0: none */
+    int reconnect_max_ms;                     /* cap of its doubling; 0: random spread instead */
+    int reconnect_stop;                       /* ZU_STOP_ bits */
+    int connect_timeout_ms;                   /* 0: the kernel's */
+    int handshake_ms;                         /* deadline; 0: none */
+    int heartbeat_ms;                         /* PING period; 0: off */
+    int heartbeat_ttl_ms;                     /* told to the peer */
+    int heartbeat_timeout_ms;                 /* silence after a PING; negative: as heartbeat_ms */
+    int backlog;                              /* of a listener */
+    int use_fd;                               /* a listening descriptor to adopt; -1: none */
+    bool immediate;                           /* no pipe before the connection is ready */
+    bool ipv6;                                /* dual stack */
+    struct zu_sockopt sockopt;                /* for the kernel; points into `device` */
+    char device[IFNAMSIZ + 1];                /* SO_BINDTODEVICE */
+    struct zu_accept_filter tcp_accept;       /* who may connect by tcp */
+    struct zu_ipc_filter ipc_accept;          /* who may connect by ipc */
+};
+
+/* Zeroed but for one reference and libzmq's kernel options; NULL without memory. */
+struct zu_settings *zu_settings_new(void);
+struct zu_settings *zu_settings_ref(struct zu_settings *settings);
+void zu_settings_unref(struct zu_settings *settings);
+
+/* The socket for which an endpoint works; copied into it. */
+struct zu_home {
+    void *socket;                        /* handed to its events */
+    const struct zu_peer_events *events; /* what it does with its peers' notes */
+    struct zu_mailbox *box;              /* where it hears; a reference for each copy */
+    struct zu_settings *settings;        /* a reference for each copy */
+    void *endpoint;                      /* the socket's own mark, given to the peers that come by it */
+};
+
+struct zu_home zu_home_copy(const struct zu_home *home);
+void zu_home_fini(struct zu_home *home);
+
+#endif

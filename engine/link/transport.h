@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* What makes a stream transport: how its descriptors come about. Everything after that is the same for all. */
+#ifndef ZU_LINK_TRANSPORT_H
+#define ZU_LINK_TRANSPORT_H
+
+#include <sys/socket.h>
+
+#include "link/settings.h"
+
+/* Longest LAST_ENDPOINT text of a stream transport, with its NUL. */
+#define ZU_TRANSPORT_TEXT_MAX 160
+
+/* What a listening descriptor leaves behind in the file system; the transport's to fill and to clear. */
+struct zu_listening {
+    int fd;                           /* non-blocking */
+    char text[ZU_TRANSPORT_TEXT_MAX]; /* the endpoint as resolved */
+    void *residue;                    /* NULL, or what unlisten removes */
+};
+
+struct zu_target {
+    int fd;                          /* fresh, non-blocking */
+    struct sockaddr_storage address; /* where to */
+    socklen_t size;                  /* bytes of address */
+};
+
+/* `address` is what follows "scheme://". Negative errnos as zmq_bind and zmq_connect document them. */
+struct zu_transport {
+    const char *scheme;
+    /* zmq_connect's thread: is the text well-formed? Nothing is looked up. */
+    int (*check)(const char *address);
+    /* zmq_bind's thread: a socket that listens. */
+    int (*listen)(const char *address, const struct zu_settings *settings, struct zu_listening *ret_listening);
+    /* Any thread, after the descriptor is closed. NULL when there is never a residue. */
+    void (*unlisten)(struct zu_listening *listening);
+    /* The shard: a socket to connect, anew for each attempt. */
+    int (*dial)(const char *address, const struct zu_settings *settings, struct zu_target *ret_target);
+    /* The shard: may this peer stay? Applies the options of a connection. Negative: close it. */
+    int (*accepted)(int fd, const struct zu_settings *settings);
+    /* Peer-Address, into `text`; an empty string when there is none. NULL when there never is. */
+    void (*peer_text)(int fd, char *text, size_t size);
+};
+
+extern const struct zu_transport zu_transport_tcp;
+extern const struct zu_transport zu_transport_ipc;
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A shared buffer: bytes with a reference count, either behind the header in one block from a pool of size classes, or
+ * foreign memory with a free callback. Any thread may hold and drop references; the last one frees, exactly once.
+ */
+#ifndef ZU_MEM_BUF_H
+#define ZU_MEM_BUF_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/attr.h"
+
+typedef void zu_free_fn(void *data, void *hint);
+
+struct zu_buf {
+    _Atomic unsigned refs; /* holders; dropped with acq_rel, so every use is over before the memory goes */
+    unsigned pool_class;   /* size class it returns to, or ZU_BUF_HEAP, ZU_BUF_FOREIGN */
+    void *data;            /* first byte: behind this header, or foreign */
+    size_t size;           /* bytes that may be used at data */
+    zu_free_fn *free_fn;   /* foreign: called once with data and hint; NULL elsewhere */
+    void *hint;            /* foreign: the callback's second argument; in the pool: next free block */
+};
+
+#define ZU_BUF_HEAP 0xffffu
+#define ZU_BUF_FOREIGN 0xfffeu
+
+/* A buffer of at least `size` bytes with one reference, or NULL. */
+struct zu_buf *zu_buf_new(size_t size);
+struct zu_buf *zu_buf_new_foreign(void *data, size_t size, zu_free_fn *free_fn, void *hint);
+/* A sole holder enlarges its buffer; returns the buffer, moved perhaps, or NULL with the old one untouched. */
+struct zu_buf *zu_buf_grow(struct zu_buf *buf, size_t used, size_t size);
+void zu_buf_free(struct zu_buf *buf);
+
+ZU_INLINE struct zu_buf *zu_buf_ref(struct zu_buf *buf)
+{
+    atomic_fetch_add_explicit(&buf->refs, 1, memory_order_relaxed);
+    return buf;
+}
+
+ZU_INLINE void zu_buf_unref(struct zu_buf *buf)
+{
+    /* A sole holder cannot race with anyone. acquire: pairs with the release half of the others' decrements. */
+    if (atomic_load_explicit(&buf->refs, memory_order_acquire) == 1 ||
+        atomic_fetch_sub_explicit(&buf->refs, 1, memory_order_acq_rel) == 1)
+        zu_buf_free(buf);
+}
+
+#endif

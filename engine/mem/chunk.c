@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Chunks are taken from and returned to one pool per rung, last in first out, so the ones in use stay in the cache. A
+ * lock guards each rung; it is taken once per tens of kilobytes. Large rungs are pages of their own, so that a trim shows
+ * in the process's size. A burst leaves free chunks; the hook then makes some shard set a one-shot timer, which trims.
+ * It fails only for want of memory, with NULL.
+ */
+#include "mem/chunk.h"
+
+#include <pthread.h>
+
+#include "mem/alloc.h"
+
+/* Bytes of a whole chunk, header included. The receive rung adds headroom and a small table. */
+static const uint32_t rung_sizes[ZU_CHUNK_RUNGS] = {512, 4096, 16384, 65536, 80 * 1024};
+
+enum {
+    PAGES_FROM = 65536,           /* chunks of this size or more are mapped alone */
+    KEEP_BYTES = 2 * 1024 * 1024, /* free bytes that a quiet process keeps */
+};
+
+/* Shared by all threads. */
+struct rung {
+    pthread_mutex_t lock;        /* guards the rest */
+    struct zu_chunk *top;        /* free chunks */
+    uint32_t count;              /* free chunks */
+    uint32_t count_min;          /* fewest free since the last trim: these nobody needed */
+} ZU_ALIGNED_LINE;
+
+static struct rung rungs[ZU_CHUNK_RUNGS] = {
+    {.lock = PTHREAD_MUTEX_INITIALIZER}, {.lock = PTHREAD_MUTEX_INITIALIZER}, {.lock = PTHREAD_MUTEX_INITIALIZER},
+    {.lock = PTHREAD_MUTEX_INITIALIZER}, {.lock = PTHREAD_MUTEX_INITIALIZER},
+};
+static _Atomic uint64_t free_bytes; /* statistics and the fat mark: relaxed */
+static _Atomic bool hook_called;    /* one call per fat spell */
+static pthread_mutex_t hook_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the next two, and keeps them valid while called */
+static void (*fat_hook)(void *);
+static void *fat_hook_context;
+
+static void chunk_release(struct zu_chunk *chunk, uint32_t size)
+{
+    if (size >= PAGES_FROM)
+        zu_pages_free(chunk, size);
+    else
+        zu_free(chunk, size);
+}
+
+struct zu_chunk *zu_chunk_new(unsigned rung_index)
+{
+    struct rung *rung = &rungs[rung_index];
+    uint32_t size = rung_sizes[rung_index];
+    pthread_mutex_lock(&rung->lock);
+    struct zu_chunk *chunk = rung->top;
+    if (chunk) {
+        rung->top = chunk->free_next;
+        if (--rung->count < rung->count_min)
+            rung->count_min = rung->count;
+        atomic_fetch_sub_explicit(&free_bytes, size, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&rung->lock);
+    if (!chunk)
+        chunk = size >= PAGES_FROM ? zu_pages_alloc(size) : zu_alloc_lines(size);
+    if (!chunk)
+        return NULL;
+    atomic_init(&chunk->word, 0);
+    chunk->next = NULL;
+    chunk->origin = NULL;
+    atomic_init(&chunk->refs, 1);
+    chunk->size = size - (uint32_t)sizeof *chunk;
+    chunk->begin = 0;
+    chunk->pool_class = rung_index;
+    return chunk;
+}
+
+static ZU_COLD void call_hook(void)
+{
+    if (atomic_exchange_explicit(&hook_called, true, memory_order_relaxed))
+        return;
+    pthread_mutex_lock(&hook_lock);
+    if (fat_hook)
+        fat_hook(fat_hook_context);
+    pthread_mutex_unlock(&hook_lock);
+}
+
+void zu_chunk_free(struct zu_chunk *chunk)
+{
+    struct rung *rung = &rungs[chunk->pool_class];
+    uint32_t size = rung_sizes[chunk->pool_class];
+    zu_origin_unref(chunk->origin);
+    pthread_mutex_lock(&rung->lock);
+    chunk->free_next = rung->top;
+    rung->top = chunk;
+    rung->count++;
+    /* Under the lock: else whoever takes the chunk may subtract before this adds, and the sum wrap. */
+    uint64_t bytes = atomic_fetch_add_explicit(&free_bytes, size, memory_order_relaxed) + size;
+    pthread_mutex_unlock(&rung->lock);
+    if (zu_unlikely(bytes > KEEP_BYTES) && !atomic_load_explicit(&hook_called, memory_order_relaxed))
+        call_hook();
+}
+
+void zu_owner_drop(uintptr_t owner)
+{
+    struct zu_chunk *chunk = zu_owner_chunk(owner);
+    if (chunk)
+        zu_chunk_unref(chunk);
+    else if (owner)
+        zu_buf_unref((struct zu_buf *)owner);
+}
+
+bool zu_chunk_pool_is_fat(void)
+{
+    return atomic_load_explicit(&free_bytes, memory_order_relaxed) > KEEP_BYTES;
+}
+
+uint64_t zu_chunk_pool_bytes(void)
+{
+    return atomic_load_explicit(&free_bytes, memory_order_relaxed);
+}
+
+static void rung_trim(unsigned rung_index)
+{
+    struct rung *rung = &rungs[rung_index];
+    uint32_t size = rung_sizes[rung_index];
+    struct zu_chunk *spare = NULL;
+    pthread_mutex_lock(&rung->lock);
+    for (uint32_t i = rung->count_min; i > 0 && zu_chunk_pool_is_fat(); i--) {
+        struct zu_chunk *chunk = rung->top;
+        rung->top = chunk->free_next;
+        rung->count--;
+        atomic_fetch_sub_explicit(&free_bytes, size, memory_order_relaxed);
+        chunk->free_next = spare;
+        spare = chunk;
+    }
+    rung->count_min = rung->count;
+    pthread_mutex_unlock(&rung->lock);
+    while (spare) {
+        struct zu_chunk *chunk = spare;
+        spare = chunk->free_next;
+        chunk_release(chunk, size);
+    }
+}
+
+bool zu_chunk_pool_trim(void)
+{
+    for (unsigned i = ZU_CHUNK_RUNGS; i-- > 0;)
+        rung_trim(i);
+    bool fat = zu_chunk_pool_is_fat();
+    if (!fat)
+        atomic_store_explicit(&hook_called, false, memory_order_relaxed);
+    return fat;
+}
+
+void zu_chunk_pool_on_fat(void (*hook)(void *), void *context)
+{
+    pthread_mutex_lock(&hook_lock);
+    /* Clearing is only for the one who set it: contexts come and go independently. */
+    if (hook || context == fat_hook_context) {
+        fat_hook = hook;
+        fat_hook_context = context;
+    }
+    pthread_mutex_unlock(&hook_lock);
+    if (!hook)
+        return;
+    /* Whoever was called last may have gone without trimming. */
+    atomic_store_explicit(&hook_called, false, memory_order_relaxed);
+    if (zu_chunk_pool_is_fat())
+        call_hook();
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+#include "wire/handshake.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/socket_type.h"
+
+/*
+ * Each phase takes what it can of the input and either wants more or moves on; feed runs phases until one wants more.
+ * The greeting decides between the mechanism's commands (3.x) and the exchange of identity frames (2.0); either ends in
+ * DONE. Frames gather whole in one bounded buffer before they are read.
+ *
+ * Failures: a peer too old or not allowed to be old, another mechanism than ours, a frame above the limits, whatever
+ * the mechanism objects to, want of memory. The first one sticks: phase FAILED repeats it. Only want of memory is worth
+ * a new connection.
+ */
+
+enum phase {
+    PHASE_GREETING,
+    PHASE_COMMANDS,
+    PHASE_IDENTITY,
+    PHASE_DONE,
+    PHASE_FAILED,
+    PHASE_COUNT,
+};
+
+/* What a phase says besides a negative errno. */
+#define WANTS_MORE 0
+#define MOVED_ON 1
+
+static uint8_t *buffer_bytes(struct zu_handshake_buffer *buffer)
+{
+    return buffer->heap ? buffer->heap : buffer->small;
+}
+
+static int buffer_reserve(struct zu_handshake_buffer *buffer, size_t extra)
+{
+    size_t capacity = buffer->heap ? buffer->capacity : sizeof(buffer->small);
+    if (extra <= capacity - buffer->size)
+        return 0;
+    if (extra > ZU_HANDSHAKE_BUFFER_MAX - buffer->size)
+        return -EMSGSIZE;
+    size_t wanted = capacity * 2 > buffer->size + extra ? capacity * 2 : buffer->size + extra;
+    if (wanted > ZU_HANDSHAKE_BUFFER_MAX)
+        wanted = ZU_HANDSHAKE_BUFFER_MAX;
+    uint8_t *heap = realloc(buffer->heap, wanted);
+    if (!heap)
+        return -ENOMEM;
+    if (!buffer->heap)
+        memcpy(heap, buffer->small, buffer->size);
+    buffer->heap = heap;
+    buffer->capacity = wanted;
+    return 0;
+}
+
+/* MOVED_ON once a whole frame is in `in`. */
+static int frame_gather(struct zu_handshake *hs, const uint8_t *in, size_t size, size_t *used,
+                        struct zu_frame_head *ret_head)
+{
+    uint64_t size_max = ZU_HANDSHAKE_COMMAND_MAX;
+    if (hs->config.message_size_max >= 0 && (uint64_t)hs->config.message_size_max < size_max)
+        size_max = (uint64_t)hs->config.message_size_max;
+    for (;;) {
+        const uint8_t *at = buffer_bytes(&hs->in);
+        size_t wanted = ZU_FRAME_HEAD_SHORT;
+        if (hs->in.size != 0 && at[0] & ZU_FRAME_LONG)
+            wanted = ZU_FRAME_HEAD_MAX;
+        int rc = zu_frame_decode(at, hs->in.size, ret_head);
+        if (rc < 0)
+            return rc;
+        if (rc == 1) {
+            if (ret_head->size > size_max)
+                return -EMSGSIZE;
+            wanted = ret_head->head_size + (size_t)ret_head->size;
+            if (hs->in.size == wanted)
+                return MOVED_ON;
+        }
+        size_t take = wanted - hs->in.size;
+        if (take > size - *used)
+            take = size - *used;
+        if (take == 0)
+            return WANTS_MORE;
+        rc = buffer_reserve(&hs->in, take);
+        if (rc < 0)
+            return rc;
+        memcpy(buffer_bytes(&hs->in) + hs->in.size, in + *used, take);
+        hs->in.size += take;
+        *used += take;
+    }
+}
+
+/* Puts every command that the mechanism has to say into `out`. */
+static int commands_produce(struct zu_handshake *hs)
+{
+    struct zu_mechanism *mechanism = &hs->mechanism;
+    size_t body_max;
+    while ((body_max = mechanism->ops->produce_max(mechanism)) != 0) {
+        if (body_max > ZU_HANDSHAKE_COMMAND_MAX)
+            return -EMSGSIZE;
+        int rc = buffer_reserve(&hs->out, ZU_FRAME_HEAD_MAX + body_max);
+        if (rc < 0)
+            return rc;
+        /* The head's length depends on the body's, so the body is written where the longest head would end. */
+        uint8_t *at = buffer_bytes(&hs->out) + hs->out.size;
+        ssize_t body_size = mechanism->ops->produce(mechanism, at + ZU_FRAME_HEAD_MAX);
+        if (body_size < 0)
+            return (int)body_size;
+        size_t head_size = zu_frame_encode(at, ZU_FRAME_COMMAND, (uint64_t)body_size);
+        memmove(at + head_size, at + ZU_FRAME_HEAD_MAX, (size_t)body_size);
+        hs->out.size += head_size + (size_t)body_size;
+    }
+    return 0;
+}
+
+static int commands_begin(struct zu_handshake *hs)
+{
+    uint8_t name[ZU_GREETING_MECHANISM_SIZE];
+    memcpy(name, hs->config.mechanism->name, sizeof(name));
+    if (memcmp(name, zu_greeting_peer_mechanism(&hs->greeting), sizeof(name)) != 0) {
+        hs->failure.protocol_error = ZU_PROTOCOL_ERROR_MECHANISM_MISMATCH;
+        return -EPROTO;
+    }
+    int rc = zu_mechanism_init(&hs->mechanism, &hs->config);
+    if (rc < 0)
+        return rc;
+    hs->phase = PHASE_COMMANDS;
+    return MOVED_ON;
+}
+
+static int identity_begin(struct zu_handshake *hs)
+{
+    if (hs->config.old_peers_refused || !hs->config.mechanism->old_peers_served)
+        return -EPROTONOSUPPORT;
+    int rc = buffer_reserve(&hs->out, ZU_FRAME_HEAD_MAX + hs->config.routing_id_size);
+    if (rc < 0)
+        return rc;
+    uint8_t *out = buffer_bytes(&hs->out);
+    size_t head_size = zu_frame_encode(out, 0, hs->config.routing_id_size);
+    if (hs->config.routing_id_size != 0)
+        memcpy(out + head_size, hs->config.routing_id, hs->config.routing_id_size);
+    hs->out.size = head_size + hs->config.routing_id_size;
+    hs->phase = PHASE_IDENTITY;
+    return MOVED_ON;
+}
+
+static int phase_greeting(struct zu_handshake *hs, const uint8_t *in, size_t size, size_t *used)
+{
+    /* The first phase: nothing of the input is used yet. */
+    int rc = zu_greeting_feed(&hs->greeting, in, size, used);
+    if (rc <= 0)
+        return rc;
+    return hs->greeting.version >= ZU_WIRE_3_0 ? commands_begin(hs) : identity_begin(hs);
+}
+
+static int phase_commands(struct zu_handshake *hs, const uint8_t *in, size_t size, size_t *used)
+{
+    int rc = commands_produce(hs);
+    if (rc < 0)
+        return rc;
+    if (hs->mechanism.status == ZU_MECHANISM_READY) {
+        hs->phase = PHASE_DONE;
+        return MOVED_ON;
+    }
+    if (hs->mechanism.status == ZU_MECHANISM_FAILED)
+        return -EPROTO;
+    if (hs->mechanism.status == ZU_MECHANISM_WAITING)
+        return WANTS_MORE;
+    struct zu_frame_head head;
+    rc = frame_gather(hs, in, size, used, &head);
+    if (rc != MOVED_ON)
+        return rc;
+    rc = hs->mechanism.ops->consume(&hs->mechanism, buffer_bytes(&hs->in) + head.head_size, (size_t)head.size);
+    hs->in.size = 0;
+    if (rc < 0) {
+        /* The peer's fault stands, whatever becomes of an ERROR that the mechanism may want to send. */
+        if (hs->mechanism.status == ZU_MECHANISM_FAILED)
+            (void)commands_produce(hs);
+        return rc;
+    }
+    return MOVED_ON;
+}
+
+static int phase_identity(struct zu_handshake *hs, const uint8_t *in, size_t size, size_t *used)
+{
+    struct zu_frame_head head;
+    int rc = frame_gather(hs, in, size, used, &head);
+    if (rc == MOVED_ON) {
+        hs->identity_at = head.head_size;
+        hs->phase = PHASE_DONE;
+    }
+    return rc;
+}
+
+static int phase_failed(struct zu_handshake *hs, const uint8_t *in, size_t size, size_t *used)
+{
+    (void)in, (void)size, (void)used;
+    return hs->failure.error;
+}
+
+static int (*const phases[PHASE_COUNT])(struct zu_handshake *, const uint8_t *, size_t, size_t *) = {
+    [PHASE_GREETING] = phase_greeting,
+    [PHASE_COMMANDS] = phase_commands,
+    [PHASE_IDENTITY] = phase_identity,
+    [PHASE_FAILED] = phase_failed,
+};
+
+static void handshake_fail(struct zu_handshake *hs, int error)
+{
+    /* A mechanism's details are richer than those of the phases, and only one of the two has any. */
+    if (hs->mechanism.ops)
+        hs->failure = hs->mechanism.failure;
+    hs->failure.error = error;
+    hs->failure.retry = error == -ENOMEM;
+    hs->phase = PHASE_FAILED;
+}
+
+void zu_handshake_init(struct zu_handshake *hs, const struct zu_handshake_config *config)
+{
+    assert(zu_socket_type_name(config->socket_type) && config->mechanism);
+    memset(hs, 0, sizeof(*hs));
+    hs->config = *config;
+    zu_greeting_init(&hs->greeting, config->socket_type, config->routing_id_size, config->mechanism->name);
+}
+
+void zu_handshake_fini(struct zu_handshake *hs)
+{
+    zu_mechanism_fini(&hs->mechanism);
+    free(hs->in.heap);
+    free(hs->out.heap);
+    memset(hs, 0, sizeof(*hs));
+}
+
+int zu_handshake_feed(struct zu_handshake *hs, const uint8_t *in, size_t size, size_t *ret_used)
+{
+    size_t used = 0;
+    int rc = MOVED_ON;
+    while (rc == MOVED_ON && hs->phase != PHASE_DONE)
+        rc = phases[hs->phase](hs, in, size, &used);
+    *ret_used = used;
+    if (rc < 0 && hs->phase != PHASE_FAILED)
+        handshake_fail(hs, rc);
+    return rc;
+}
+
+size_t zu_handshake_output(const struct zu_handshake *hs, const uint8_t **ret_bytes)
+{
+    size_t size = zu_greeting_output(&hs->greeting, ret_bytes);
+    if (size != 0)
+        return size;
+    *ret_bytes = (hs->out.heap ? hs->out.heap : hs->out.small) + hs->out_sent;
+    return hs->out.size - hs->out_sent;
+}
+
+void zu_handshake_sent(struct zu_handshake *hs, size_t n)
+{
+    const uint8_t *greeting;
+    if (zu_greeting_output(&hs->greeting, &greeting) != 0) {
+        zu_greeting_sent(&hs->greeting, n);
+        return;
+    }
+    assert(n <= hs->out.size - hs->out_sent);
+    hs->out_sent += n;
+    if (hs->out_sent == hs->out.size)
+        hs->out.size = hs->out_sent = 0;
+}
+
+enum zu_wire_version zu_handshake_version(const struct zu_handshake *hs)
+{
+    return (enum zu_wire_version)hs->greeting.version;
+}
+
+unsigned zu_handshake_peer_type(const struct zu_handshake *hs)
+{
+    return hs->mechanism.ops ? hs->mechanism.peer_socket_type : hs->greeting.peer_socket_type;
+}
+
+const uint8_t *zu_handshake_identity(const struct zu_handshake *hs, size_t *ret_size)
+{
+    const uint8_t *identity = NULL;
+    size_t size = 0;
+    if (hs->identity_at != 0) {
+        identity = (hs->in.heap ? hs->in.heap : hs->in.small) + hs->identity_at;
+        size = hs->in.size - hs->identity_at;
+    } else {
+        identity = zu_metadata_get(&hs->mechanism.metadata, "Identity", &size);
+    }
+    *ret_size = size;
+    return size != 0 ? identity : NULL;
+}
+
+void zu_handshake_metadata_take(struct zu_handshake *hs, struct zu_metadata *ret_metadata)
+{
+    *ret_metadata = hs->mechanism.metadata;
+    hs->mechanism.metadata = (struct zu_metadata){0};
+}
