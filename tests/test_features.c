@@ -51,8 +51,12 @@ struct version_row {
 };
 
 static const struct version_row version_rows[] = {
-    {6, 1, ZU_IO_DEFER_TASKRUN},       {5, 19, ZU_IO_BUFFER_RINGS}, {6, 0, ZU_IO_MULTISHOT_RECV},
-    {6, 2, ZU_IO_SEND_ZC},             {5, 18, ZU_IO_MSG_RING},     {5, 19, ZU_IO_DIRECT_DESCRIPTORS},
+    {6, 1, ZU_IO_DEFER_TASKRUN},
+    {5, 19, ZU_IO_BUFFER_RINGS},
+    {6, 0, ZU_IO_MULTISHOT_RECV},
+    {6, 2, ZU_IO_SEND_ZC},
+    {5, 18, ZU_IO_MSG_RING},
+    {5, 19, ZU_IO_DIRECT_DESCRIPTORS},
     {6, 12, ZU_IO_INCREMENTAL_BUFFERS},
 };
 

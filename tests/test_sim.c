@@ -69,8 +69,7 @@ static void settle(void)
     while (zu_sim_advance(sim));
 }
 
-static void probe_start(struct probe *probe,
-                        void (*how)(struct zu_driver *driver, struct zu_op *op, int fd), int fd)
+static void probe_start(struct probe *probe, void (*how)(struct zu_driver *driver, struct zu_op *op, int fd), int fd)
 {
     int calls = probe->calls;
     probe->op.message.msg_iov = &probe->piece;
@@ -369,11 +368,8 @@ struct stream_row {
 };
 
 static const struct stream_row stream_rows[] = {
-    {{0}, 4, ZU_OP_MORE},
-    {{.no_buffers = 1000}, -ENOBUFS, 0},
-    {{.no_memory = 1000}, -ENOMEM, 0},
-    {{.stream_ends = 1000}, 4, 0},
-    {{.resets = 1000}, -ECONNRESET, 0},
+    {{0}, 4, ZU_OP_MORE},          {{.no_buffers = 1000}, -ENOBUFS, 0}, {{.no_memory = 1000}, -ENOMEM, 0},
+    {{.stream_ends = 1000}, 4, 0}, {{.resets = 1000}, -ECONNRESET, 0},
 };
 
 Test(sim, faults_of_a_stream)
@@ -401,11 +397,11 @@ Test(sim, faults_of_a_stream)
 }
 
 struct ticker {
-    struct zu_timer timer; /* set once */
+    struct zu_timer timer;  /* set once */
     struct zu_shard *shard; /* posts here when fired */
-    struct zu_note note;   /* the post */
-    uint64_t fired_ns;     /* when */
-    bool noted;            /* the note ran */
+    struct zu_note note;    /* the post */
+    uint64_t fired_ns;      /* when */
+    bool noted;             /* the note ran */
 };
 
 static void ticker_fired(struct zu_timer *timer)
@@ -463,22 +459,22 @@ Test(sim, wake_makes_a_driver_due)
 enum { ENDS = 40, GOAL = 60 * 1000 };
 
 struct end {
-    struct zu_driver *driver;     /* its driver */
+    struct zu_driver *driver;            /* its driver */
     struct zu_op receive, send, connect; /* its operations */
-    struct iovec pieces[2];       /* of send */
-    int fd;                       /* -1 when not open */
-    size_t sent, received;        /* bytes of the pattern */
-    bool refused, failed, ended;  /* how it went */
+    struct iovec pieces[2];              /* of send */
+    int fd;                              /* -1 when not open */
+    size_t sent, received;               /* bytes of the pattern */
+    bool refused, failed, ended;         /* how it went */
 };
 
 struct storm {
-    struct end ends[ENDS];     /* the first half dials */
+    struct end ends[ENDS];        /* the first half dials */
     struct zu_driver *drivers[2]; /* dialers', acceptors' */
-    struct zu_op accept;       /* of the listener */
-    int listener;              /* descriptor */
-    unsigned accepted;         /* ends in use of the second half */
-    uint64_t trace;            /* a hash of everything that happened */
-    uint8_t pattern[GOAL];     /* what everybody sends */
+    struct zu_op accept;          /* of the listener */
+    int listener;                 /* descriptor */
+    unsigned accepted;            /* ends in use of the second half */
+    uint64_t trace;               /* a hash of everything that happened */
+    uint8_t pattern[GOAL];        /* what everybody sends */
 };
 
 static struct storm storm;
@@ -635,8 +631,13 @@ static uint64_t storm_whole(uint64_t seed, const struct zu_sim_faults *faults, u
 
 Test(sim, storm_without_resets_loses_nothing)
 {
-    const struct zu_sim_faults faults = {.short_sends = 300, .short_receives = 300, .delays = 200, .no_buffers = 100,
-                                         .no_memory = 50, .stream_ends = 100, .accept_failures = 200,
+    const struct zu_sim_faults faults = {.short_sends = 300,
+                                         .short_receives = 300,
+                                         .delays = 200,
+                                         .no_buffers = 100,
+                                         .no_memory = 50,
+                                         .stream_ends = 100,
+                                         .accept_failures = 200,
                                          .buffer_size = 5000};
     uint64_t seed = (uint64_t)time(NULL);
     fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
@@ -650,9 +651,16 @@ Test(sim, storm_without_resets_loses_nothing)
 
 Test(sim, storm_is_the_same_from_the_same_seed)
 {
-    const struct zu_sim_faults faults = {.short_sends = 100, .short_receives = 100, .delays = 100, .resets = 3,
-                                         .no_buffers = 50, .no_memory = 20, .stream_ends = 100,
-                                         .connect_refusals = 100, .connect_timeouts = 50, .accept_failures = 100,
+    const struct zu_sim_faults faults = {.short_sends = 100,
+                                         .short_receives = 100,
+                                         .delays = 100,
+                                         .resets = 3,
+                                         .no_buffers = 50,
+                                         .no_memory = 20,
+                                         .stream_ends = 100,
+                                         .connect_refusals = 100,
+                                         .connect_timeouts = 50,
+                                         .accept_failures = 100,
                                          .buffer_size = 4000};
     uint64_t seed = (uint64_t)time(NULL);
     fprintf(stderr, "seed %llu\n", (unsigned long long)seed);

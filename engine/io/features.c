@@ -18,21 +18,28 @@
 #include "io/uring_compat.h"
 #include "mem/alloc.h"
 
-enum { TRIAL_MS = 50, ENTRIES = 8, PAGE = 4096, BUFFERS = 4, BUFFER_SIZE = 1024, GROUP = 1 };
+enum {
+    TRIAL_MS = 50,
+    ENTRIES = 8,
+    PAGE = 4096,
+    BUFFERS = 4, /* more than receives with bytes: the kernel wants a free one to say that the stream has ended */
+    BUFFER_SIZE = 1024,
+    GROUP = 1,
+};
 
 struct trial {
-    struct io_uring ring;             /* fresh */
-    unsigned flags;                   /* it was set up with */
-    int fd[2];                        /* a connected pair of stream sockets */
+    struct io_uring ring;              /* fresh */
+    unsigned flags;                    /* it was set up with */
+    int fd[2];                         /* a connected pair of stream sockets */
     struct io_uring_buf_ring *buffers; /* a page for a ring of buffers */
-    uint8_t *memory;                  /* a page behind it for the buffers */
+    uint8_t *memory;                   /* a page behind it for the buffers */
 };
 
 struct row {
-    const char *name;               /* for printing */
-    bool (*works)(struct trial *);  /* NULL: off */
-    unsigned flags;                 /* set-up flags that are part of it */
-    bool over_tcp;                  /* wants a TCP pair */
+    const char *name;              /* for printing */
+    bool (*works)(struct trial *); /* NULL: off */
+    unsigned flags;                /* set-up flags that are part of it */
+    bool over_tcp;                 /* wants a TCP pair */
 };
 
 /* Submits, and takes one completion. */
@@ -168,7 +175,8 @@ static bool incremental_buffers_work(struct trial *trial)
 }
 
 static const struct row rows[ZU_IO_FEATURES] = {
-    [ZU_IO_DEFER_TASKRUN] = {.name = "defer-taskrun", .works = defer_taskrun_works,
+    [ZU_IO_DEFER_TASKRUN] = {.name = "defer-taskrun",
+                             .works = defer_taskrun_works,
                              .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN},
     [ZU_IO_BUFFER_RINGS] = {.name = "buffer-rings", .works = buffer_rings_work},
     [ZU_IO_MULTISHOT_RECV] = {.name = "multishot-recv", .works = multishot_recv_works},
@@ -176,7 +184,7 @@ static const struct row rows[ZU_IO_FEATURES] = {
     [ZU_IO_MSG_RING] = {.name = "msg-ring", .works = msg_ring_works},
     [ZU_IO_DIRECT_DESCRIPTORS] = {.name = "direct-descriptors", .works = direct_descriptors_work},
     [ZU_IO_INCREMENTAL_BUFFERS] = {.name = "incremental-buffers", .works = incremental_buffers_work},
-    /* Some 6.13 and 6.14 kernels hand the buffers of a bundle over in the wrong order, now and then: no trial sees it. */
+    /* Some 6.13 and 6.14 kernels now and then give the buffers of a bundle in the wrong order: no trial sees it. */
     [ZU_IO_RECV_BUNDLES] = {.name = "recv-bundles", .works = NULL},
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The simulated driver. A start notes the operation at its socket; wait looks at every socket for operations of its driver
- * that can complete at this moment, collects them, then runs them. It never lets time pass: the test does, by advance, once
- * every driver has nothing left to do.
+ * The simulated driver. A start notes the operation at its socket; wait looks at every socket for operations of its
+ * driver that can complete at this moment, collects them, then runs them. It never lets time pass: the test does, by
+ * advance, once every driver has nothing left to do.
  * Faults are drawn when an operation starts or completes. Starting a second operation of one direction, or using a
  * descriptor that is not open, is the caller's error and asserted.
  */
@@ -39,11 +39,11 @@ struct completion {
 };
 
 struct zu_sim_driver {
-    struct zu_driver driver; /* the seam */
-    struct zu_sim *sim;      /* its network */
-    struct zu_link link;     /* in sim->drivers */
-    uint64_t until_ns;       /* of the last wait; 0 when the driver must be asked again before time moves */
-    _Atomic bool woken;      /* any thread sets it: relaxed, it carries no data */
+    struct zu_driver driver;        /* the seam */
+    struct zu_sim *sim;             /* its network */
+    struct zu_link link;            /* in sim->drivers */
+    uint64_t until_ns;              /* of the last wait; 0 when the driver must be asked again before time moves */
+    _Atomic bool woken;             /* any thread sets it: relaxed, it carries no data */
     struct completion ready[BATCH]; /* collected by wait */
 };
 
@@ -87,8 +87,7 @@ static void recv_stream_complete(struct zu_sim *sim, struct zu_sim_socket *socke
     ret_completion->result = size;
     if (size <= 0)
         return;
-    struct zu_chunk *chunk =
-        zu_sim_strikes(sim, sim->faults.no_buffers) ? NULL : zu_chunk_new(ZU_CHUNK_RUNG_RECEIVE);
+    struct zu_chunk *chunk = zu_sim_strikes(sim, sim->faults.no_buffers) ? NULL : zu_chunk_new(ZU_CHUNK_RUNG_RECEIVE);
     if (!chunk) {
         ret_completion->result = -ENOBUFS;
         return;
@@ -151,8 +150,8 @@ static struct zu_sim_pending *op_start(struct zu_driver *seam, struct zu_op *op,
     assert(socket && !op->busy);
     struct zu_sim_pending *pending = &socket->pending[kind->direction];
     assert(!pending->op);
-    *pending = (struct zu_sim_pending){
-        .op = op, .driver = driver, .kind = kind, .not_before_ns = zu_sim_soon_ns(sim, 0)};
+    *pending =
+        (struct zu_sim_pending){.op = op, .driver = driver, .kind = kind, .not_before_ns = zu_sim_soon_ns(sim, 0)};
     if (zu_sim_strikes(sim, sim->faults.no_memory))
         pending->fate = -ENOMEM;
     op->busy = true;

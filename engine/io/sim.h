@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A simulated network behind the driver seam, for whole peers in one test: virtual time, virtual descriptors, byte streams
- * that behave as TCP's do, and faults. One thread, no system calls; everything follows from the seed.
+ * A simulated network behind the driver seam, for whole peers in one test: virtual time, virtual descriptors, byte
+ * streams that behave as TCP's do, and faults. One thread, no system calls; everything follows from the seed.
  *
  *      do
  *          check();

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * There is no queue of events: a socket knows when what travels to it arrives, and each question is answered for the
- * present moment. A send puts bytes into the peer's flow with a time of arrival; a receive takes those that have arrived.
- * A close is an end behind the bytes, or a reset when bytes were left unread; who sends to a closed end learns by a reset.
- * Memory comes from malloc, so that a test which makes zu_alloc fail hits the code under test; without it a connect fails.
+ * present moment. A send puts bytes into the peer's flow with a time of arrival; a receive takes those that have
+ * arrived. A close is an end behind the bytes, or a reset when bytes were left unread; who sends to a closed end learns
+ * by a reset. Memory comes from malloc, so that a test which makes zu_alloc fail hits the code under test; without
+ * memory a connect fails.
  */
 #include "io/sim_net.h"
 

@@ -20,18 +20,18 @@ struct zu_sim_segment {
 
 /* What travels to one socket: bytes, then perhaps an end. A ring of bytes and a ring of the segments they came in. */
 struct zu_sim_flow {
-    uint8_t *bytes;      /* NULL before the connection */
-    size_t size;         /* room */
-    size_t head;         /* index of the first unread byte */
-    size_t count;        /* bytes unread, arrived or not */
+    uint8_t *bytes;                                  /* NULL before the connection */
+    size_t size;                                     /* room */
+    size_t head;                                     /* index of the first unread byte */
+    size_t count;                                    /* bytes unread, arrived or not */
     struct zu_sim_segment segments[ZU_SIM_SEGMENTS]; /* when full, the last one grows */
-    unsigned first;      /* index of the oldest segment */
-    unsigned in_use;     /* segments */
-    uint64_t latest_ns;  /* nothing may arrive before this: no overtaking */
-    uint64_t end_ns;     /* the peer's end arrives, or ZU_NEVER */
-    uint64_t reset_ns;   /* a reset arrives, or ZU_NEVER */
-    bool reset_drops;    /* the reset makes unread bytes unreadable */
-    bool deaf;           /* shut down by the receiver: bytes are answered with a reset */
+    unsigned first;                                  /* index of the oldest segment */
+    unsigned in_use;                                 /* segments */
+    uint64_t latest_ns;                              /* nothing may arrive before this: no overtaking */
+    uint64_t end_ns;                                 /* the peer's end arrives, or ZU_NEVER */
+    uint64_t reset_ns;                               /* a reset arrives, or ZU_NEVER */
+    bool reset_drops;                                /* the reset makes unread bytes unreadable */
+    bool deaf;                                       /* shut down by the receiver: bytes are answered with a reset */
 };
 
 struct zu_sim_socket;
@@ -53,16 +53,16 @@ enum { ZU_SIM_RECEIVE, ZU_SIM_SEND, ZU_SIM_DOOR, ZU_SIM_DIRECTIONS };
 enum zu_sim_state { ZU_SIM_FRESH, ZU_SIM_LISTENING, ZU_SIM_CONNECTED };
 
 struct zu_sim_socket {
-    int fd;                   /* its number */
-    enum zu_sim_state state;  /* fresh also while connecting and after a listener's shutdown */
-    unsigned port;            /* listened on, or being connected to */
-    bool ended;               /* shut down: sends fail */
+    int fd;                                           /* its number */
+    enum zu_sim_state state;                          /* fresh also while connecting and after a listener's shutdown */
+    unsigned port;                                    /* listened on, or being connected to */
+    bool ended;                                       /* shut down: sends fail */
     struct zu_sim_pending pending[ZU_SIM_DIRECTIONS]; /* operations */
-    struct zu_sim_flow in;    /* towards this socket */
-    struct zu_sim_socket *peer; /* NULL before the connection and after the peer's close */
-    struct zu_sim_record *record; /* the connection's; NULL before it */
-    unsigned side;            /* index in the record */
-    struct zu_link backlog;   /* listening: the head; accepted soon: the link */
+    struct zu_sim_flow in;                            /* towards this socket */
+    struct zu_sim_socket *peer;                       /* NULL before the connection and after the peer's close */
+    struct zu_sim_record *record;                     /* the connection's; NULL before it */
+    unsigned side;                                    /* index in the record */
+    struct zu_link backlog;                           /* listening: the head; accepted soon: the link */
 };
 
 /* Outlives the connection. */
@@ -72,15 +72,15 @@ struct zu_sim_record {
 };
 
 struct zu_sim {
-    uint64_t now_ns;               /* virtual */
-    uint64_t random;               /* the generator's state */
-    struct zu_sim_faults faults;   /* in force */
-    struct zu_sim_socket **sockets; /* by descriptor; NULL once closed */
-    size_t count;                  /* descriptors given out */
-    size_t room;                   /* entries of sockets */
-    struct zu_sim_record *records; /* oldest first */
+    uint64_t now_ns;                    /* virtual */
+    uint64_t random;                    /* the generator's state */
+    struct zu_sim_faults faults;        /* in force */
+    struct zu_sim_socket **sockets;     /* by descriptor; NULL once closed */
+    size_t count;                       /* descriptors given out */
+    size_t room;                        /* entries of sockets */
+    struct zu_sim_record *records;      /* oldest first */
     struct zu_sim_record **records_end; /* where the next goes */
-    struct zu_link drivers;        /* struct zu_sim_driver.link */
+    struct zu_link drivers;             /* struct zu_sim_driver.link */
 };
 
 /* 0 to n - 1. */

@@ -6,6 +6,7 @@
  * back filled leaves its slot to a fresh chunk at once, so buffers never wait for the application.
  * A start never fails: when no entry can be had the operation completes with -ENOMEM on the next wait. Without memory
  * for a fresh chunk the slot stays empty until the next wait; with all slots empty receives complete with -ENOBUFS.
+ * Where the kernel lacks multishot receive, recv_stream completes without ZU_OP_MORE each time; callers start it again.
  */
 #include "io/uring.h"
 
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "io/features.h"
 #include "io/uring_compat.h"
 #include "mem/alloc.h"
 
@@ -24,6 +26,7 @@ enum {
     SLOTS = 16, /* provided buffers; few, so that those in use stay in the cache */
     BUFFER_GROUP = 1,
     BATCH = 128, /* completions copied out at a time */
+    SEND_MAX = 1 << 30, /* of one piece: an entry's length has 32 bits, a result 31 */
 };
 
 struct uring {
@@ -32,8 +35,9 @@ struct uring {
     struct io_uring_buf_ring *slots_ring; /* shared with the kernel; only the shard adds */
     struct zu_chunk *slots[SLOTS]; /* the chunk in each slot; NULL while there is no memory */
     unsigned slots_empty;     /* NULL entries */
-    struct zu_op *stillborn[SQ_ENTRIES]; /* ops that got no entry: completed with -ENOMEM by the next wait */
-    unsigned stillborn_count; /* how many */
+    struct zu_op *stillborn;  /* chain through op->slot: got no entry, completed with -ENOMEM by the next wait */
+    struct zu_op *uncancelled; /* chain through op->slot: their cancels got no entry, asked again by the next wait */
+    bool multishot;           /* receives may be */
     int wake_fd;              /* eventfd; written by any thread, never read: a multishot poll counts its edges */
     bool wake_armed;          /* the poll is in the ring */
 };
@@ -59,17 +63,22 @@ static struct io_uring_sqe *op_start(struct uring *uring, struct zu_op *op)
     struct io_uring_sqe *entry = entry_get(uring);
     op->busy = true;
     op->cancelled = false;
-    if (zu_unlikely(!entry) && uring->stillborn_count < SQ_ENTRIES)
-        uring->stillborn[uring->stillborn_count++] = op;
+    if (zu_unlikely(!entry)) {
+        op->cancelled = true; /* over soon anyway */
+        op->slot = uring->stillborn;
+        uring->stillborn = op;
+    }
     return entry;
 }
 
 static void recv_stream(struct zu_driver *driver, struct zu_op *op, int fd)
 {
-    struct io_uring_sqe *entry = op_start(uring_of(driver), op);
+    struct uring *uring = uring_of(driver);
+    struct io_uring_sqe *entry = op_start(uring, op);
     if (!entry)
         return;
-    io_uring_prep_recv_multishot(entry, fd, NULL, 0, 0);
+    io_uring_prep_recv(entry, fd, NULL, 0, 0);
+    entry->ioprio = uring->multishot ? IORING_RECV_MULTISHOT : 0;
     entry->flags |= IOSQE_BUFFER_SELECT;
     entry->buf_group = BUFFER_GROUP;
     io_uring_sqe_set_data(entry, op);
@@ -89,7 +98,7 @@ static void send_pieces(struct zu_driver *driver, struct zu_op *op, int fd)
     struct io_uring_sqe *entry = op_start(uring_of(driver), op);
     if (!entry)
         return;
-    if (op->message.msg_iovlen == 1)
+    if (op->message.msg_iovlen == 1 && op->message.msg_iov[0].iov_len <= SEND_MAX)
         io_uring_prep_send(entry, fd, op->message.msg_iov[0].iov_base, op->message.msg_iov[0].iov_len, MSG_NOSIGNAL);
     else
         io_uring_prep_sendmsg(entry, fd, &op->message, MSG_NOSIGNAL);
@@ -119,12 +128,52 @@ static void cancel(struct zu_driver *driver, struct zu_op *op)
 {
     if (!op->busy || op->cancelled)
         return;
-    struct io_uring_sqe *entry = entry_get(uring_of(driver));
-    if (!entry)
-        return;
+    struct uring *uring = uring_of(driver);
+    struct io_uring_sqe *entry = entry_get(uring);
     op->cancelled = true;
+    if (zu_unlikely(!entry)) {
+        op->slot = uring->uncancelled;
+        uring->uncancelled = op;
+        return;
+    }
     io_uring_prep_cancel(entry, op, 0);
     io_uring_sqe_set_data(entry, &nobody);
+}
+
+static ZU_COLD void cancels_retry(struct uring *uring)
+{
+    struct zu_op *op = uring->uncancelled;
+    uring->uncancelled = NULL;
+    while (op) {
+        struct zu_op *next = op->slot;
+        op->cancelled = false;
+        cancel(&uring->driver, op);
+        op = next;
+    }
+}
+
+/* The op is over without its cancel, if it is there. */
+static ZU_COLD void cancel_forget(struct uring *uring, struct zu_op *op)
+{
+    struct zu_op *before = NULL;
+    for (struct zu_op *at = uring->uncancelled; at && at != op; at = at->slot)
+        before = at;
+    if (before && before->slot == op)
+        before->slot = op->slot;
+    else if (uring->uncancelled == op)
+        uring->uncancelled = op->slot;
+}
+
+static ZU_COLD void stillborn_complete(struct uring *uring)
+{
+    struct zu_op *op = uring->stillborn;
+    uring->stillborn = NULL;
+    while (op) {
+        struct zu_op *next = op->slot;
+        op->busy = false;
+        op->done(op, -ENOMEM, 0, NULL);
+        op = next;
+    }
 }
 
 static void shutdown_fd(struct zu_driver *driver, int fd)
@@ -176,10 +225,18 @@ static void complete(struct uring *uring, const struct io_uring_cqe *cqe)
         unsigned slot = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
         chunk = uring->slots[slot];
         slot_fill(uring, slot);
+        if (zu_unlikely(cqe->res <= 0)) {
+            zu_chunk_unref(chunk);
+            chunk = NULL;
+        }
     }
     bool more = cqe->flags & IORING_CQE_F_MORE;
     op->busy = more;
-    op->done(op, cqe->res, more ? ZU_OP_MORE : 0, chunk);
+    if (zu_unlikely(uring->uncancelled) && !more)
+        cancel_forget(uring, op);
+    /* The kernel was faster than our refilling: there are buffers again, so this is no shortage. */
+    bool is_again = cqe->res == -ENOBUFS && uring->slots_empty < SLOTS;
+    op->done(op, is_again ? -EAGAIN : cqe->res, more ? ZU_OP_MORE : 0, chunk);
 }
 
 static void wake_arm(struct uring *uring)
@@ -217,12 +274,13 @@ static void wait_for(struct zu_driver *driver, uint64_t until_ns)
         wake_arm(uring);
     if (zu_unlikely(uring->slots_empty))
         slots_refill(uring);
-    submit_and_wait(uring, uring->stillborn_count ? 0 : until_ns);
-    while (uring->stillborn_count) {
-        struct zu_op *op = uring->stillborn[--uring->stillborn_count];
-        op->busy = false;
-        op->done(op, -ENOMEM, 0, NULL);
-    }
+    if (zu_unlikely(uring->uncancelled))
+        cancels_retry(uring);
+    /* Whoever found no entry is not to sleep over it: least of all the waker. */
+    bool refused = uring->stillborn || uring->uncancelled || !uring->wake_armed;
+    submit_and_wait(uring, zu_unlikely(refused) ? 0 : until_ns);
+    if (zu_unlikely(uring->stillborn))
+        stillborn_complete(uring);
     for (;;) {
         struct io_uring_cqe *ready[BATCH];
         struct io_uring_cqe taken[BATCH];
@@ -258,7 +316,12 @@ static int start(struct zu_driver *driver)
     int err = io_uring_enable_rings(&uring->ring);
     if (err < 0)
         return err;
-    io_uring_register_ring_fd(&uring->ring); /* saves a descriptor look-up per call; older kernels do without */
+    /*
+     * Saves a descriptor look-up per call; older kernels do without. A ring that is not SINGLE_ISSUER would, when
+     * another thread frees it, take back that thread's registration in place of its own.
+     */
+    if (uring->ring.flags & IORING_SETUP_SINGLE_ISSUER)
+        io_uring_register_ring_fd(&uring->ring);
     return 0;
 }
 
@@ -303,7 +366,7 @@ static int slots_init(struct uring *uring)
         .ring_addr = (uint64_t)(uintptr_t)uring->slots_ring, .ring_entries = SLOTS, .bgid = BUFFER_GROUP};
     int err = io_uring_register_buf_ring(&uring->ring, &reg, 0);
     if (err < 0)
-        return err;
+        return err == -EINVAL ? -ENOSYS : err; /* before 5.19 there are none: as good as refused */
     io_uring_buf_ring_init(uring->slots_ring);
     slots_refill(uring);
     return uring->slots_empty ? -ENOMEM : 0;
@@ -314,9 +377,13 @@ int zu_uring_new(struct zu_driver **ret_driver)
     struct uring *uring = zu_alloc_zero(sizeof *uring);
     if (!uring)
         return -ENOMEM;
+    const struct zu_io_features *features = zu_io_features();
     uring->driver.ops = &uring_ops;
+    uring->multishot = features->has[ZU_IO_MULTISHOT_RECV];
     struct io_uring_params params = {
-        .flags = IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE,
+        .flags = IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE |
+                 (features->has[ZU_IO_DEFER_TASKRUN] ? IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN
+                                                     : IORING_SETUP_COOP_TASKRUN),
         .cq_entries = CQ_ENTRIES,
     };
     int err = io_uring_queue_init_params(SQ_ENTRIES, &uring->ring, &params);

@@ -29,7 +29,18 @@ static void linger_over(struct zu_timer *timer)
 
 static void run_settle(struct zu_note *note)
 {
-    zu_conn_settle(zu_container_of(note, struct zu_conn, settle));
+    struct zu_conn *conn = zu_container_of(note, struct zu_conn, settle);
+    conn->shard->driver->ops->close(conn->shard->driver, conn->fd);
+    conn->owner->closed(conn, conn->err);
+}
+
+/* closed() never comes from within: the owner, or a caller of ours, may be in the middle of something. */
+void zu_conn_settle(struct zu_conn *conn)
+{
+    if (!conn->closing || conn->settling || conn->rx.busy || conn->tx.busy)
+        return;
+    conn->settling = true;
+    zu_mailbox_post(&conn->shard->box, &conn->settle);
 }
 
 static void recv_again(struct zu_timer *timer)
@@ -150,16 +161,7 @@ void zu_conn_close(struct zu_conn *conn, int err)
     driver->ops->shutdown(driver, conn->fd);
     driver->ops->cancel(driver, &conn->rx);
     driver->ops->cancel(driver, &conn->tx);
-    if (!conn->rx.busy && !conn->tx.busy)
-        zu_mailbox_post(&conn->shard->box, &conn->settle); /* closed() must not come from within */
-}
-
-void zu_conn_settle(struct zu_conn *conn)
-{
-    if (!conn->closing || conn->rx.busy || conn->tx.busy)
-        return;
-    conn->shard->driver->ops->close(conn->shard->driver, conn->fd);
-    conn->owner->closed(conn, conn->err);
+    zu_conn_settle(conn);
 }
 
 void zu_conn_leave(struct zu_conn *conn, int linger_ms)

@@ -42,7 +42,8 @@ struct zu_conn {
     struct zu_origin *origin;          /* of what it receives; one reference, once ready */
     int fd;                            /* the descriptor */
     int err;                           /* why it is closing */
-    struct zu_note settle;             /* to ourselves: closing with no operation to wait for */
+    struct zu_note settle;             /* to ourselves: closing, and no operation is under way any more */
+    bool settling;                     /* it is posted */
     bool closing;                      /* no new operations; closed() comes when the old ones are over */
     bool leaving;                      /* the socket hung up: send the rest, receive nothing */
 
