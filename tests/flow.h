@@ -3,6 +3,7 @@
 #ifndef ZU_TESTS_FLOW_H
 #define ZU_TESTS_FLOW_H
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -88,8 +89,7 @@ static inline bool ear_wait(struct ear *ear)
 {
     uint64_t until_ns = zu_clock_ns() + PATIENCE_NS;
     while (!zu_mailbox_run(&ear->box)) {
-        for (volatile int i = 0; i < 200; i++)
-            ;
+        sched_yield(); /* there may be fewer cores than threads */
         if (zu_clock_ns() > until_ns)
             return false;
     }
@@ -111,6 +111,30 @@ static inline struct zu_pipe *pipe_with_ears(struct ears *ears, uint64_t hwm)
         zu_pipe_set_writer(pipe, &ears->writer.box, &ears->writer.note);
     }
     return pipe;
+}
+
+/* Takes all free chunks away, so that the next one asks the allocator; pool_refill gives them back. */
+static inline struct zu_chunk *pool_empty(void)
+{
+    struct zu_chunk *chain = NULL, *chunk;
+    zu_alloc_fail_from = 1;
+    for (unsigned rung = 0; rung < ZU_CHUNK_RUNGS; rung++) {
+        while ((chunk = zu_chunk_new(rung))) {
+            chunk->next = chain;
+            chain = chunk;
+        }
+    }
+    zu_alloc_fail_from = 0;
+    return chain;
+}
+
+static inline void pool_refill(struct zu_chunk *chain)
+{
+    while (chain) {
+        struct zu_chunk *next = chain->next;
+        zu_chunk_unref(chain);
+        chain = next;
+    }
 }
 
 /* Byte `at` of payload `n`. */

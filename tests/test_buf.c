@@ -145,7 +145,7 @@ static void *drop_shared(void *context)
     for (unsigned i = 0; i < SHARED; i++) {
         struct zu_buf *buf;
         while (!(buf = atomic_exchange(&shared_slots[i % WINDOW], NULL)))
-            ;
+            sched_yield();
         zu_buf_unref(buf);
     }
     return NULL;
@@ -164,7 +164,7 @@ Test(buf, two_holders_race_for_the_last_reference)
     pthread_create(&thread, NULL, drop_shared, NULL);
     for (unsigned i = 0; i < SHARED; i++) {
         while (atomic_load(&shared_slots[i % WINDOW]))
-            ;
+            sched_yield();
         struct zu_buf *buf = zu_buf_new_foreign(bytes + i % WINDOW * 64, 64, i % 64 ? NULL : count_free, &shared_frees);
         zu_buf_ref(buf);
         atomic_store(&shared_slots[i % WINDOW], buf);

@@ -202,7 +202,7 @@ static void *post_many(void *context)
     for (unsigned n = 0; n < POSTS; n++) {
         /* 32 notes ahead at most; the owner's count is the only thing that says a note's memory may be used again. */
         while (n - atomic_load_explicit(&poster->ran, memory_order_acquire) > 32)
-            ;
+            sched_yield();
         poster->said[n % 64] = n;
         zu_mailbox_post(&crowd_ear.box, &poster->notes[n % 64]);
         atomic_store_explicit(&poster->latest_said, n + 1, memory_order_relaxed);
@@ -234,8 +234,10 @@ Test(mailbox, a_crowd_of_posters_loses_nothing)
             break;
         /* An owner that looks only when it was woken since: a missing wake would stop it here. */
         unsigned now;
-        while ((now = atomic_load(&crowd_ear.wakes)) == woken)
+        while ((now = atomic_load(&crowd_ear.wakes)) == woken) {
             cr_assert_lt(zu_clock_ns(), until_ns, "not woken");
+            sched_yield();
+        }
         woken = now;
         while (zu_mailbox_run(&crowd_ear.box))
             chance_spin(&chance);

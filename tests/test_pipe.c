@@ -49,11 +49,11 @@ static void close_both(struct zu_pipe *pipe)
 Test(pipe, without_memory_there_is_none)
 {
     for (unsigned from = 1; from <= 2; from++) {
-        while (zu_chunk_pool_bytes())
-            zu_chunk_new(0);
+        struct zu_chunk *pool = pool_empty();
         zu_alloc_fail_from = from;
         cr_assert_null(zu_pipe_new(1));
         zu_alloc_fail_from = 0;
+        pool_refill(pool);
     }
 }
 
@@ -289,11 +289,11 @@ Test(pipe, each_message_names_the_origin_it_was_written_under)
     struct zu_pipe *pipe = pipe_with_ears(&ears, 0);
     write_number(pipe, 0);
     for (int i = 0; i < 2; i++) {
-        while (zu_chunk_pool_bytes())
-            zu_chunk_new(0);
+        struct zu_chunk *pool = pool_empty();
         zu_alloc_fail_from = 1;
         cr_assert_eq(zu_pipe_set_origin(pipe, &origins[i]), -ENOMEM);
         zu_alloc_fail_from = 0;
+        pool_refill(pool);
         cr_assert_eq(zu_pipe_set_origin(pipe, &origins[i]), 0);
         for (int n = 0; n < 100; n++)
             write_number(pipe, 0);

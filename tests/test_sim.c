@@ -455,6 +455,21 @@ Test(sim, wake_makes_a_driver_due)
     finish();
 }
 
+Test(sim, time_stands_after_a_completion)
+{
+    begin(NULL);
+    struct probe stream = probe_new(NULL, 0);
+    probe_start(&stream, driver->ops->recv_stream, zu_sim_socket(sim));
+    uint64_t before_ns = zu_sim_now_ns(sim);
+    driver->ops->wait(driver, before_ns + ZU_NS_PER_S);
+    cr_assert_eq(stream.result, -ENOTCONN);
+    cr_assert(zu_sim_advance(sim));
+    cr_assert_eq(zu_sim_now_ns(sim), before_ns, "the callback may have set a timer");
+    driver->ops->wait(driver, ZU_NEVER);
+    cr_assert_not(zu_sim_advance(sim));
+    finish();
+}
+
 /* The storm: many connections with every fault, each end sending a pattern and reading the other's. */
 enum { ENDS = 40, GOAL = 60 * 1000 };
 

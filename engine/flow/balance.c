@@ -77,7 +77,11 @@ static struct zu_peer *admit(struct zu_balance *balance)
 {
     while (balance->turn != &balance->writable) {
         struct zu_peer *peer = zu_container_of(balance->turn, struct zu_peer, out_link);
-        if (zu_likely(zu_pipe_admits(peer->out)) || !zu_pipe_writer_sleep(peer->out))
+        if (zu_likely(zu_pipe_admits(peer->out)))
+            return peer;
+        if (peer->ops->flush)
+            peer->ops->flush(peer);
+        if (zu_pipe_admits(peer->out) || !zu_pipe_writer_sleep(peer->out))
             return peer;
         leave_circle(balance, peer);
         zu_list_append(&balance->full, &peer->out_link);
@@ -96,6 +100,13 @@ static ZU_COLD int swallow(struct zu_balance *balance, struct zu_part *part)
     return 0;
 }
 
+static ZU_COLD void flush(struct zu_peer *peer)
+{
+    peer->out->w_flush_due = false;
+    if (peer->ops->flush)
+        peer->ops->flush(peer);
+}
+
 int zu_balance_send(struct zu_balance *balance, struct zu_part *part)
 {
     struct zu_peer *peer = balance->inside;
@@ -110,6 +121,8 @@ int zu_balance_send(struct zu_balance *balance, struct zu_part *part)
                         : zu_pipe_write(peer->out, part->data, part->size, part->more);
     if (zu_unlikely(err))
         return err;
+    if (zu_unlikely(peer->out->w_flush_due) && !part->more)
+        flush(peer);
     balance->inside = part->more ? peer : NULL;
     if (!part->more)
         balance->turn = after(balance, &peer->out_link);

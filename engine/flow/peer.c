@@ -39,6 +39,14 @@ static void run_far_readable(struct zu_note *note)
         peer->far_events->readable(peer);
 }
 
+static void run_far_wanted(struct zu_note *note)
+{
+    struct zu_peer *peer = zu_container_of(note, struct zu_peer, far_wanted);
+    atomic_store_explicit(&peer->far_wanted_posted, false, memory_order_release); /* pairs with want_far's exchange */
+    if (peer->far)
+        peer->far_events->readable(peer);
+}
+
 static void run_far_writable(struct zu_note *note)
 {
     struct zu_peer *peer = zu_container_of(note, struct zu_peer, far_writable);
@@ -75,6 +83,7 @@ struct zu_peer *zu_peer_new_around(struct zu_pipe *out, struct zu_pipe *in)
     peer->gone.run = run_gone;
     peer->far_readable.run = run_far_readable;
     peer->far_writable.run = run_far_writable;
+    peer->far_wanted.run = run_far_wanted;
     peer->far_hung_up.run = run_far_hung_up;
     peer->left.run = run_left;
     zu_list_init(&peer->link);
@@ -108,7 +117,7 @@ void zu_peer_set_near(struct zu_peer *peer, void *socket, const struct zu_peer_e
     zu_pipe_set_writer(peer->out, box, &peer->writable);
 }
 
-static void tell_shard(struct zu_peer *peer, int linger_ms)
+void zu_peer_tell_shard(struct zu_peer *peer, int linger_ms)
 {
     peer->linger_ms = linger_ms;
     atomic_fetch_add_explicit(&peer->refs, 1, memory_order_relaxed);
@@ -116,20 +125,26 @@ static void tell_shard(struct zu_peer *peer, int linger_ms)
         zu_peer_unref(peer);
 }
 
-static void release_by_shard(struct zu_peer *peer)
+void zu_peer_release_by_shard(struct zu_peer *peer)
 {
     if (!zu_mailbox_post(peer->far_box, &peer->left))
         zu_peer_unref(peer);
 }
 
-static const struct zu_peer_ops shard_ops = {.hang_up = tell_shard, .release = release_by_shard};
+void zu_peer_want_far(struct zu_peer *peer)
+{
+    /* acq_rel exchange: whoever turns it on alone posts; the run turns it off before it looks. */
+    if (!atomic_exchange_explicit(&peer->far_wanted_posted, true, memory_order_acq_rel))
+        zu_mailbox_post(peer->far_box, &peer->far_wanted);
+}
 
-void zu_peer_set_far(struct zu_peer *peer, void *far, const struct zu_far_events *events, struct zu_mailbox *box)
+void zu_peer_set_far(struct zu_peer *peer, void *far, const struct zu_peer_ops *ops, const struct zu_far_events *events,
+                     struct zu_mailbox *box)
 {
     peer->far = far;
     peer->far_events = events;
     peer->far_box = zu_mailbox_ref(box);
-    peer->ops = &shard_ops;
+    peer->ops = ops;
     zu_pipe_set_reader(peer->out, box, &peer->far_readable);
     zu_pipe_set_writer(peer->in, box, &peer->far_writable);
 }

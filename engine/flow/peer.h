@@ -12,8 +12,22 @@
 
 struct zu_peer;
 
+/*
+ * Who may hand `out` to the kernel: one at a time, its shard or, for a batch, the sending thread. Link's to use
+ * (link/outlet.h); here because it lives as long as the peer.
+ */
+struct zu_outlet {
+    _Atomic uint32_t state; /* see link/outlet.h */
+    int fd;                 /* the connection's descriptor; written before the state says idle */
+};
+
 /* What the far side offers. */
 struct zu_peer_ops {
+    /*
+     * The socket's thread, or NULL: hands what lies in `out` to the kernel at once, as far as it takes it without waiting
+     * and nobody else is doing so.
+     */
+    void (*flush)(struct zu_peer *peer);
     /*
      * The socket's thread, once: the socket has ended `out` and will not write again. What lies there may be delivered for
      * `linger_ms` more (negative: as long as it takes).
@@ -52,6 +66,7 @@ struct zu_peer {
     struct zu_mailbox *far_box;           /* where the far side hears; a reference, or NULL */
     void *endpoint;                       /* the bind or connect it came by; the socket's own */
     _Atomic unsigned refs;                /* near side, far side */
+    struct zu_outlet outlet;              /* both sides */
 
     /* inproc: the other socket's share of each limit; -1 elsewhere. Relaxed: a change of limits is not ordered. */
     _Atomic int64_t out_share;
@@ -66,6 +81,8 @@ struct zu_peer {
     /* Notes to a far side on a shard, likewise. */
     struct zu_note far_readable; /* writer of `out` */
     struct zu_note far_writable; /* reader of `in` */
+    struct zu_note far_wanted;   /* the socket: the outlet is free again, or stuck */
+    _Atomic bool far_wanted_posted; /* exchange by the socket, cleared when it runs */
     struct zu_note far_hung_up;  /* the socket, once; carries a reference of its own */
     struct zu_note left;         /* the last note of the side that posts it, once; carries that side's reference */
     int linger_ms;               /* written before far_hung_up is posted, read when it runs */
@@ -89,7 +106,13 @@ struct zu_peer *zu_peer_new(uint64_t out_hwm, uint64_t in_hwm);
 struct zu_peer *zu_peer_new_around(struct zu_pipe *out, struct zu_pipe *in);
 void zu_peer_set_near(struct zu_peer *peer, void *socket, const struct zu_peer_events *events, struct zu_mailbox *box);
 /* A far side on a shard: its notes run `events`. */
-void zu_peer_set_far(struct zu_peer *peer, void *far, const struct zu_far_events *events, struct zu_mailbox *box);
+void zu_peer_set_far(struct zu_peer *peer, void *far, const struct zu_peer_ops *ops, const struct zu_far_events *events,
+                     struct zu_mailbox *box);
+/* The socket's thread: lets a far side on a shard look at `out` and its outlet. */
+void zu_peer_want_far(struct zu_peer *peer);
+/* hang_up and release of a peer whose far side is on a shard. */
+void zu_peer_tell_shard(struct zu_peer *peer, int linger_ms);
+void zu_peer_release_by_shard(struct zu_peer *peer);
 void zu_peer_unref(struct zu_peer *peer);
 
 /* A peer that nobody was told of: ends and frees everything, both sides at once. */

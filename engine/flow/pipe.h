@@ -58,6 +58,8 @@ struct zu_pipe {
     uint8_t w_rung;             /* next chunk's rung */
     bool w_inside;              /* between two frames of a message */
     bool w_ended;               /* EOF is published */
+    bool w_flush_due;           /* a batch has gathered: a writer that can hand it over itself should */
+    uint32_t w_by_ref_bytes;    /* payload by reference since the last such moment */
     struct zu_cursor w_kept;    /* end of the last whole message: where a roll-back returns to */
     struct zu_origin *w_origin; /* of what is written from now on; one reference, or NULL */
     uint64_t w_open_bytes;      /* scanning: bytes of the message that is not whole yet */

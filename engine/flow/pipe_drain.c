@@ -42,7 +42,8 @@ static struct zu_cursor chunk_start(struct zu_chunk *chunk)
     return (struct zu_cursor){.chunk = chunk, .at = chunk->begin};
 }
 
-int zu_pipe_gather(struct zu_pipe *pipe, struct iovec *iov, int iov_max, size_t bytes_max, size_t *ret_bytes)
+int zu_pipe_gather(struct zu_pipe *pipe, struct iovec *iov, int iov_max, size_t bytes_max, enum zu_gather_mode mode,
+                   size_t *ret_bytes)
 {
     struct zu_cursor at = pipe->r_sent;
     int count = 0;
@@ -64,7 +65,7 @@ int zu_pipe_gather(struct zu_pipe *pipe, struct iovec *iov, int iov_max, size_t 
             return -EPIPE;
         if (!(word & ZU_CHUNK_ASLEEP))
             zu_pipe_reader_rests(pipe);
-        if ((word & ZU_CHUNK_ASLEEP) ||
+        if ((word & ZU_CHUNK_ASLEEP) || mode == ZU_GATHER_STAY_AWAKE ||
             /* seq_cst: fails if the writer was faster; else its next exchange sees ASLEEP and posts. */
             atomic_compare_exchange_strong_explicit(&at.chunk->word, &word, word | ZU_CHUNK_ASLEEP,
                                                     memory_order_seq_cst, memory_order_relaxed))

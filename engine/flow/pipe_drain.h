@@ -7,11 +7,15 @@
 
 #include "flow/pipe.h"
 
+/* Whether a reader that finds nothing is to be woken by the next publication. */
+enum zu_gather_mode { ZU_GATHER_SLEEP, ZU_GATHER_STAY_AWAKE };
+
 /*
  * Fills `iov` with published bytes from the first not handed over, at most `iov_max` pieces and about `bytes_max` bytes.
- * Returns the number of pieces; 0 when there is nothing, and then reader_note will come; -EPIPE at the pipe's end.
+ * Returns the number of pieces; 0 when there is nothing, and then with SLEEP reader_note will come; -EPIPE at the pipe's end.
  */
-int zu_pipe_gather(struct zu_pipe *pipe, struct iovec *iov, int iov_max, size_t bytes_max, size_t *ret_bytes);
+int zu_pipe_gather(struct zu_pipe *pipe, struct iovec *iov, int iov_max, size_t bytes_max, enum zu_gather_mode mode,
+                   size_t *ret_bytes);
 /* The kernel has taken `bytes` of the last gather. Returns how many messages that completed. */
 uint64_t zu_pipe_handed(struct zu_pipe *pipe, size_t bytes);
 /* The connection is lost: go on from the first message whose last byte had not been handed over. */

@@ -9,6 +9,9 @@
 
 #include <errno.h>
 
+/* Payload by reference that makes a batch. */
+enum { FLUSH_BYTES = 128 * 1024 };
+
 /* The largest need that a rung's chunk is sure to hold besides one reference. */
 static const uint32_t rung_room[ZU_CHUNK_RUNGS] = {400, 3900, 16000, 65000, 81000};
 
@@ -72,6 +75,7 @@ ZU_COLD int zu_pipe_chunk_next(struct zu_pipe *pipe, uint32_t need)
     if (!chunk)
         return -ENOMEM;
     zu_pipe_chunk_link(pipe, chunk);
+    pipe->w_flush_due = true;
     return 0;
 }
 
@@ -127,6 +131,11 @@ void zu_pipe_add_ref(struct zu_pipe *pipe, uintptr_t owner, const void *data, ui
     struct zu_chunk_ref *ref = zu_chunk_ref_at(pipe->w_chunk, pipe->w_refs++);
     *ref = (struct zu_chunk_ref){.owner = owner, .data = data, .size = size, .at = pipe->w_at};
     pipe->w_limit -= (uint32_t)sizeof *ref;
+    pipe->w_by_ref_bytes += size < FLUSH_BYTES ? (uint32_t)size : FLUSH_BYTES;
+    if (pipe->w_by_ref_bytes >= FLUSH_BYTES) {
+        pipe->w_by_ref_bytes = 0;
+        pipe->w_flush_due = true;
+    }
 }
 
 /* Takes over `owner` on success. */

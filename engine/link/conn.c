@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "link/origin.h"
+#include "link/outlet.h"
 #include "mem/alloc.h"
 
 /* Bytes of a multipart message that is not whole yet; more ends the connection. */
@@ -39,6 +40,8 @@ void zu_conn_settle(struct zu_conn *conn)
 {
     if (!conn->closing || conn->settling || conn->rx.busy || conn->tx.busy)
         return;
+    if (conn->ready && !zu_outlet_close(&conn->peer->outlet))
+        return; /* the sending thread's note brings us back */
     conn->settling = true;
     zu_mailbox_post(&conn->shard->box, &conn->settle);
 }
@@ -46,6 +49,11 @@ void zu_conn_settle(struct zu_conn *conn)
 static void recv_again(struct zu_timer *timer)
 {
     zu_conn_recv(zu_container_of(timer, struct zu_conn, rx_retry));
+}
+
+static void stream_due(struct zu_timer *timer)
+{
+    zu_conn_send(zu_container_of(timer, struct zu_conn, tx_stream));
 }
 
 static int on_command(void *context, const uint8_t *body, size_t size)
@@ -95,6 +103,7 @@ struct zu_conn *zu_conn_new(struct zu_shard *shard, const struct zu_home *home, 
     conn->linger_timer.fired = linger_over;
     conn->rx_retry.fired = recv_again;
     conn->settle.run = run_settle;
+    conn->tx_stream.fired = stream_due;
     conn->limits = (struct zu_feed_limits){
         .frame_max = home->settings->frame_max < 0 ? UINT64_MAX : (uint64_t)home->settings->frame_max,
         .open_max = OPEN_MESSAGE_MAX,
@@ -141,6 +150,7 @@ bool zu_conn_become_ready(struct zu_conn *conn)
         zu_conn_close(conn, -ENOMEM);
         return false;
     }
+    zu_outlet_open(&conn->peer->outlet, conn->fd);
     conn->ready = true;
     zu_heartbeat_start(conn);
     return true;
@@ -156,6 +166,7 @@ void zu_conn_close(struct zu_conn *conn, int err)
     zu_timer_clear(timers, &conn->handshake_timer);
     zu_timer_clear(timers, &conn->linger_timer);
     zu_timer_clear(timers, &conn->rx_retry);
+    zu_timer_clear(timers, &conn->tx_stream);
     zu_heartbeat_stop(conn);
     struct zu_driver *driver = conn->shard->driver;
     driver->ops->shutdown(driver, conn->fd);
@@ -181,7 +192,10 @@ void zu_conn_leave(struct zu_conn *conn, int linger_ms)
 
 void zu_conn_out_readable(struct zu_conn *conn)
 {
-    zu_conn_send(conn);
+    if (conn->closing)
+        zu_conn_settle(conn);
+    else
+        zu_conn_send(conn);
 }
 
 void zu_conn_in_writable(struct zu_conn *conn)

@@ -64,6 +64,8 @@ struct zu_conn {
     struct zu_feed_limits limits;      /* what the peer may do */
 
     struct zu_op tx;                   /* sending */
+    struct zu_timer tx_stream;         /* the sender streams and flushes itself: look again, for what it left */
+    uint64_t tx_seen;                  /* messages that had been written when we last looked */
     struct iovec tx_pieces[ZU_CONN_PIECES]; /* what it sends */
     bool tx_handshake;                 /* it sends `hello` */
     uint8_t hello[ZU_CONN_HELLO_MAX];  /* a piece of the handshake's output, which itself may move */

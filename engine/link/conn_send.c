@@ -10,9 +10,12 @@
 #include <errno.h>
 
 #include "flow/pipe_drain.h"
+#include "link/outlet.h"
 
 /* A batch: enough to make the call's cost vanish, little enough to stay in the cache. Measured: bench/README.md. */
 #define SEND_BYTES_MAX (256 * 1024)
+/* A sender that wrote this much since the last look streams; and when to look again, the longest that it can be late. */
+enum { STREAM_MESSAGES = 32, STREAM_LOOK_NS = 100000 };
 
 static void send_pieces(struct zu_conn *conn, size_t count)
 {
@@ -41,9 +44,32 @@ static bool send_handshake(struct zu_conn *conn)
     return true;
 }
 
+/*
+ * The pipe is empty. A sender that streams will hand over the next batch itself: do not ask it for a wake-up with every
+ * first message, but look again soon. A sender that does not is to wake us.
+ */
+static bool await_stream(struct zu_conn *conn)
+{
+    uint64_t written = atomic_load_explicit(&conn->peer->out->write_count, memory_order_relaxed);
+    bool streams = written - conn->tx_seen >= STREAM_MESSAGES;
+    conn->tx_seen = written;
+    return streams && zu_shard_timer(conn->shard, &conn->tx_stream, STREAM_LOOK_NS) == 0;
+}
+
+static int gather(struct zu_conn *conn, size_t first)
+{
+    struct zu_pipe *out = conn->peer->out;
+    struct iovec *pieces = conn->tx_pieces + first;
+    int room = (int)(ZU_CONN_PIECES - first);
+    int count = zu_pipe_gather(out, pieces, room, SEND_BYTES_MAX, ZU_GATHER_STAY_AWAKE, &conn->tx_bytes);
+    if (count == 0 && first == 0 && !await_stream(conn))
+        count = zu_pipe_gather(out, pieces, room, SEND_BYTES_MAX, ZU_GATHER_SLEEP, &conn->tx_bytes);
+    return count;
+}
+
 void zu_conn_send(struct zu_conn *conn)
 {
-    if (conn->tx.busy || conn->closing || send_handshake(conn) || !conn->ready)
+    if (conn->tx.busy || conn->closing || send_handshake(conn) || !conn->ready || !zu_outlet_take(&conn->peer->outlet))
         return;
     size_t first = 0;
     conn->tx_control = 0;
@@ -52,14 +78,14 @@ void zu_conn_send(struct zu_conn *conn)
         conn->tx_control = conn->control_size;
         first = 1;
     }
-    int count = zu_pipe_gather(conn->peer->out, conn->tx_pieces + first, (int)(ZU_CONN_PIECES - first), SEND_BYTES_MAX,
-                               &conn->tx_bytes);
-    if (zu_unlikely(count == -EPIPE)) {
-        zu_conn_close(conn, 0);
+    int count = gather(conn, first);
+    if (count + (int)first > 0) {
+        send_pieces(conn, (size_t)count + first);
         return;
     }
-    if (count + (int)first > 0)
-        send_pieces(conn, (size_t)count + first);
+    zu_outlet_give(&conn->peer->outlet);
+    if (zu_unlikely(count == -EPIPE))
+        zu_conn_close(conn, 0);
 }
 
 /* The control frames' share of what was sent; the rest is the pipe's. */
@@ -82,6 +108,7 @@ static void account(struct zu_conn *conn, size_t sent)
         sent = take_control(conn, sent);
     if (sent)
         zu_pipe_handed(conn->peer->out, sent);
+    zu_outlet_give(&conn->peer->outlet);
 }
 
 void zu_conn_sent(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk)

@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "flow/pipe_drain.h"
+#include "link/outlet.h"
 #include "mem/alloc.h"
 
 static void attempt(struct zu_dial *dial);
@@ -80,7 +81,7 @@ static bool has_work(struct zu_dial *dial)
         return true;
     struct iovec piece;
     size_t bytes;
-    return dial->peer && zu_pipe_gather(dial->peer->out, &piece, 1, 1, &bytes) != -EPIPE;
+    return dial->peer && zu_pipe_gather(dial->peer->out, &piece, 1, 1, ZU_GATHER_STAY_AWAKE, &bytes) != -EPIPE;
 }
 
 static void retry_later(struct zu_dial *dial)
@@ -151,6 +152,12 @@ static void far_hung_up(struct zu_peer *peer, int linger_ms)
     hang_up(peer->far, linger_ms);
 }
 
+static const struct zu_peer_ops peer_ops = {
+    .flush = zu_outlet_flush,
+    .hang_up = zu_peer_tell_shard,
+    .release = zu_peer_release_by_shard,
+};
+
 static const struct zu_far_events far_events = {
     .readable = far_readable,
     .writable = far_writable,
@@ -169,7 +176,7 @@ static struct zu_peer *conn_ready(struct zu_conn *conn)
         return NULL;
     peer->endpoint = dial->home.endpoint;
     zu_peer_set_near(peer, dial->home.socket, dial->home.events, dial->home.box);
-    zu_peer_set_far(peer, dial, &far_events, &dial->shard->box);
+    zu_peer_set_far(peer, dial, &peer_ops, &far_events, &dial->shard->box);
     dial->peer = peer;
     if (!zu_mailbox_post(dial->home.box, &peer->attached)) {
         zu_peer_abandon(peer);
@@ -290,7 +297,7 @@ struct zu_dial *zu_dial_new(struct zu_shard *shard, const struct zu_home *home, 
     dial->random = (uint32_t)(uintptr_t)dial ^ (uint32_t)zu_clock_ns();
     dial->random |= 1;
     if (peer)
-        zu_peer_set_far(peer, dial, &far_events, &shard->box);
+        zu_peer_set_far(peer, dial, &peer_ops, &far_events, &shard->box);
     atomic_fetch_add_explicit(&shard->load, 1, memory_order_relaxed);
     return dial;
 }

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "link/outlet.h"
 #include "mem/alloc.h"
 
 enum { AGAIN_MS = 50 };
@@ -39,6 +40,12 @@ static void far_hung_up(struct zu_peer *peer, int linger_ms)
     zu_conn_leave(peer->far, linger_ms);
 }
 
+static const struct zu_peer_ops peer_ops = {
+    .flush = zu_outlet_flush,
+    .hang_up = zu_peer_tell_shard,
+    .release = zu_peer_release_by_shard,
+};
+
 static const struct zu_far_events far_events = {
     .readable = far_readable,
     .writable = far_writable,
@@ -56,7 +63,7 @@ static struct zu_peer *conn_ready(struct zu_conn *conn)
         return NULL;
     peer->endpoint = conn->home.endpoint;
     zu_peer_set_near(peer, conn->home.socket, conn->home.events, conn->home.box);
-    zu_peer_set_far(peer, conn, &far_events, &conn->shard->box);
+    zu_peer_set_far(peer, conn, &peer_ops, &far_events, &conn->shard->box);
     if (!zu_mailbox_post(conn->home.box, &peer->attached)) {
         zu_peer_abandon(peer);
         return NULL;

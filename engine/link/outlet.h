@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The write side of a connection has one owner at a time. In a stream of messages that is mostly the sending thread: when
+ * a batch has gathered, or the pipe is full, it hands the bytes to the kernel itself, which costs no wake-up of anybody.
+ * The shard sends what a thread that stays away has left, and waits for the kernel when that takes no more.
+ */
+#ifndef ZU_LINK_OUTLET_H
+#define ZU_LINK_OUTLET_H
+
+#include <sys/socket.h>
+
+#include "flow/peer.h"
+
+/* --- the shard --- */
+
+/* A connection is ready: the outlet is idle, over its descriptor. */
+void zu_outlet_open(struct zu_outlet *outlet, int fd);
+/* True: the write side is the shard's until give. False: a thread is sending; it will post far_wanted. */
+bool zu_outlet_take(struct zu_outlet *outlet);
+void zu_outlet_give(struct zu_outlet *outlet);
+/* True: nobody uses the descriptor, or will. False: a thread is sending; it will post far_wanted. */
+bool zu_outlet_close(struct zu_outlet *outlet);
+
+/* --- the sending thread: zu_peer_ops.flush --- */
+
+void zu_outlet_flush(struct zu_peer *peer);
+
+#endif

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/* Load balancing, by way of PUSH: turns, full peers, peers that die in mid-message; and all of it at random. */
+#include "flow/balance.h"
+
+#include <criterion/criterion.h>
+
+#include "peers.h"
+
+enum { PEERS = 5 };
+
+static struct zu_peer *peers[PEERS];
+
+static void begin(unsigned count, uint64_t hwm)
+{
+    peers_begin(&zu_pattern_push);
+    for (unsigned i = 0; i < count; i++) {
+        peers[i] = peer_make(hwm, 1);
+        pattern.ops->attach(&pattern, peers[i]);
+    }
+}
+
+static void end(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        peer_end(peers[i]);
+}
+
+static void expect_message(struct zu_peer *peer, uint64_t n)
+{
+    uint64_t got;
+    bool more;
+    cr_assert_eq(far_take(peer, &got, &more), 0);
+    cr_assert_eq(got, n);
+    cr_assert_not(more);
+}
+
+Test(balance, each_peer_in_turn_takes_a_whole_message)
+{
+    begin(PEERS, 0);
+    for (uint64_t n = 0; n < 50; n++) {
+        for (uint64_t part = 0; part < n % 4; part++)
+            cr_assert_eq(near_send(n, true), 0);
+        cr_assert_eq(near_send(n, false), 0);
+        uint64_t got;
+        bool more;
+        for (uint64_t part = 0; part <= n % 4; part++) {
+            cr_assert_eq(far_take(peers[n % PEERS], &got, &more), 0);
+            cr_assert_eq(got, n);
+            cr_assert_eq(more, part < n % 4);
+        }
+    }
+    end(PEERS);
+}
+
+Test(balance, adding_twice_gives_one_turn)
+{
+    begin(2, 0);
+    for (int i = 0; i < 5; i++)
+        zu_balance_add(&pattern.out, peers[0]);
+    for (uint64_t n = 0; n < 10; n++) {
+        near_send(n, false);
+        expect_message(peers[n % 2], n);
+    }
+    end(2);
+}
+
+Test(balance, a_full_peer_is_passed_over_and_comes_back)
+{
+    begin(3, 2);
+    for (uint64_t n = 0; n < 6; n++)
+        cr_assert_eq(near_send(n, false), 0);
+    cr_assert_eq(near_send(6, false), -EAGAIN);
+    cr_assert_eq(pattern.ops->poll(&pattern), 0u);
+    expect_message(peers[1], 1);
+    cr_assert(zu_mailbox_run(&near_box), "half of it is gone");
+    cr_assert_eq(near_send(6, false), 0);
+    cr_assert_eq(near_send(7, false), -EAGAIN);
+    expect_message(peers[1], 4);
+    expect_message(peers[1], 6);
+    expect_message(peers[0], 0);
+    expect_message(peers[2], 2);
+    zu_mailbox_run(&near_box);
+    for (uint64_t n = 7; n < 11; n++)
+        cr_assert_eq(near_send(n, false), 0);
+    cr_assert_eq(near_send(11, false), -EAGAIN);
+    end(3);
+}
+
+Test(balance, room_is_found_before_the_note_comes)
+{
+    begin(2, 100);
+    for (uint64_t n = 0; n < 200; n++)
+        cr_assert_eq(near_send(n, false), 0);
+    cr_assert_eq(near_send(200, false), -EAGAIN);
+    for (uint64_t n = 0; n < 300; n++) {
+        expect_message(peers[1], n < 100 ? 2 * n + 1 : 100 + n);
+        cr_assert_not(zu_mailbox_run(&near_box), "one in a hundred wakes nobody");
+        cr_assert_eq(pattern.ops->poll(&pattern), ZU_POLL_OUT);
+        cr_assert_eq(near_send(200 + n, false), 0, "it holds fewer than its limit");
+        cr_assert_eq(near_send(0, false), -EAGAIN);
+    }
+    end(2);
+}
+
+Test(balance, what_was_not_sent_is_untouched)
+{
+    _Atomic unsigned frees = 0;
+    struct zu_msg msg;
+    begin(1, 1);
+    foreign_msg(&msg, 3, 5000, &frees);
+    struct zu_part part = {.msg = &msg};
+    near_send(0, false);
+    cr_assert_eq(pattern.ops->send(&pattern, &part), -EAGAIN);
+    cr_assert(payload_is(zu_msg_data(&msg), 3, 5000));
+    expect_message(peers[0], 0);
+    struct zu_chunk *pool = pool_empty();
+    uint8_t bytes[2000] = {0};
+    struct zu_part copied = {.data = bytes, .size = sizeof bytes, .more = true};
+    zu_alloc_fail_from = 1;
+    cr_assert_eq(pattern.ops->send(&pattern, &copied), -ENOMEM);
+    cr_assert_eq(pattern.ops->send(&pattern, &copied), -ENOMEM);
+    zu_alloc_fail_from = 0;
+    pool_refill(pool);
+    cr_assert_eq(pattern.ops->send(&pattern, &copied), 0);
+    cr_assert_eq(pattern.ops->send(&pattern, &part), 0);
+    cr_assert_eq(zu_msg_size(&msg), 0u);
+    cr_assert_eq(frees, 0u);
+    end(1);
+    cr_assert_eq(frees, 1u);
+    zu_msg_close(&msg);
+}
+
+Test(balance, half_a_message_reaches_nobody)
+{
+    _Atomic unsigned frees = 0;
+    begin(3, 10);
+    near_send(0, true);
+    near_close(peers[0]);
+    cr_assert_eq(pattern.ops->poll(&pattern), ZU_POLL_OUT);
+    near_send(1, true);
+    struct zu_msg msg;
+    foreign_msg(&msg, 0, 5000, &frees);
+    struct zu_part part = {.msg = &msg, .more = true};
+    cr_assert_eq(pattern.ops->send(&pattern, &part), 0);
+    cr_assert_eq(frees, 1u, "swallowed parts are freed");
+    cr_assert_eq(zu_msg_size(&msg), 0u);
+    near_send(2, false);
+    near_send(3, false);
+    near_send(4, false);
+    uint64_t n;
+    bool more;
+    cr_assert_eq(far_take(peers[0], &n, &more), -EPIPE);
+    expect_message(peers[1], 3);
+    expect_message(peers[2], 4);
+    end(3);
+}
+
+Test(balance, without_peers_there_is_no_room)
+{
+    begin(0, 0);
+    cr_assert_eq(near_send(0, false), -EAGAIN);
+    cr_assert_eq(pattern.ops->poll(&pattern), 0u);
+    begin(1, 5);
+    near_close(peers[0]);
+    cr_assert_eq(near_send(0, false), -EAGAIN);
+    peer_end(peers[0]);
+}
+
+/* Peers come and go, fill and drain. */
+struct crowd {
+    uint64_t held[PEERS];   /* messages in each pipe */
+    uint64_t hwm[PEERS];    /* of each */
+    bool is_here[PEERS];    /* attached */
+    uint64_t parts[PEERS];  /* frames of the message that the far end is in */
+    uint64_t last[PEERS];   /* number of the last message it got, plus one */
+    uint64_t taken;         /* messages that came out */
+    uint64_t lost;          /* messages in pipes whose far end went */
+};
+
+static void crowd_join(struct crowd *crowd, struct chance *chance, unsigned i)
+{
+    crowd->hwm[i] = 1 + chance_below(chance, 20);
+    peers[i] = peer_make(crowd->hwm[i], 1);
+    crowd->is_here[i] = true;
+    crowd->held[i] = crowd->parts[i] = crowd->last[i] = 0;
+    pattern.ops->attach(&pattern, peers[i]);
+}
+
+static void crowd_take(struct crowd *crowd, unsigned i)
+{
+    uint64_t n;
+    bool more;
+    do {
+        int err = far_take(peers[i], &n, &more);
+        cr_assert_eq(err, crowd->held[i] ? 0 : -EAGAIN);
+        if (err)
+            return;
+        cr_assert_geq(n, crowd->last[i]);
+        cr_assert_eq(crowd->parts[i] == 0 || n == crowd->last[i], true);
+        crowd->last[i] = n;
+        crowd->parts[i]++;
+    } while (more);
+    cr_assert_eq(crowd->parts[i], 1 + n % 3);
+    crowd->parts[i] = 0;
+    crowd->last[i] = n + 1;
+    crowd->held[i]--;
+    crowd->taken++;
+}
+
+/* Sends message n, 1 + n % 3 parts; returns whether it was accepted. */
+static bool crowd_send(struct crowd *crowd, uint64_t n)
+{
+    bool has_room = false;
+    uint64_t before[PEERS], grown = 0;
+    for (unsigned i = 0; i < PEERS; i++) {
+        has_room |= crowd->is_here[i] && crowd->held[i] < crowd->hwm[i];
+        before[i] = crowd->is_here[i] ? zu_pipe_count(peers[i]->out).accepted : 0;
+    }
+    cr_assert_eq(pattern.ops->poll(&pattern), has_room ? ZU_POLL_OUT : 0);
+    for (uint64_t part = n % 3; part > 0; part--) {
+        int err = near_send(n, true);
+        cr_assert_eq(err, has_room ? 0 : -EAGAIN);
+        if (err)
+            return false;
+    }
+    cr_assert_eq(near_send(n, false), has_room ? 0 : -EAGAIN);
+    for (unsigned i = 0; i < PEERS; i++) {
+        uint64_t more = crowd->is_here[i] ? zu_pipe_count(peers[i]->out).accepted - before[i] : 0;
+        crowd->held[i] += more;
+        grown += more;
+    }
+    cr_assert_eq(grown, has_room ? 1u : 0u);
+    return has_room;
+}
+
+Test(balance, at_random_every_message_reaches_one_peer_whole)
+{
+    struct chance chance = chance_new("balance");
+    struct crowd crowd = {0};
+    uint64_t sent = 0;
+    begin(0, 0);
+    for (int round = 0; round < 30000; round++) {
+        unsigned i = (unsigned)chance_below(&chance, PEERS);
+        uint64_t what = chance_below(&chance, 200);
+        if (what == 0 && crowd.is_here[i]) {
+            crowd.lost += crowd.held[i];
+            crowd.is_here[i] = false;
+            peer_end(peers[i]);
+        } else if (what < 4 && !crowd.is_here[i]) {
+            crowd_join(&crowd, &chance, i);
+        } else if (what < 90 && crowd.is_here[i]) {
+            crowd_take(&crowd, i);
+        } else if (what < 100) {
+            zu_mailbox_run(&near_box);
+            zu_mailbox_run(&far_box);
+        } else {
+            sent += crowd_send(&crowd, sent);
+        }
+    }
+    for (unsigned i = 0; i < PEERS; i++) {
+        while (crowd.is_here[i] && crowd.held[i])
+            crowd_take(&crowd, i);
+        if (crowd.is_here[i])
+            peer_end(peers[i]);
+    }
+    cr_assert_eq(crowd.taken + crowd.lost, sent);
+}
