@@ -22,7 +22,7 @@ struct zu_pipe *zu_pipe_new(uint64_t hwm)
     pipe->w_chunk = pipe->w_shown = pipe->r_chunk = chunk;
     pipe->w_limit = chunk->size - (uint32_t)sizeof(struct zu_chunk_ref);
     atomic_init(&pipe->w_admit, hwm ? hwm : UINT64_MAX);
-    pipe->w_kept.chunk = pipe->r_sent.chunk = pipe->r_kept.chunk = chunk;
+    pipe->w_kept_chunk = pipe->r_sent.chunk = pipe->r_kept.chunk = chunk;
     pipe->r_at = pipe->r_end = chunk->data;
     return pipe;
 }
@@ -109,8 +109,6 @@ struct zu_pipe_counts zu_pipe_count(struct zu_pipe *pipe)
 void zu_pipe_leave(struct zu_pipe *pipe)
 {
     atomic_store_explicit(&pipe->reader_gone, true, memory_order_relaxed);
-    /* A draining reader may have fallen asleep in a later chunk than the one it keeps. */
-    struct zu_chunk *chunk = pipe->r_gathered.chunk ? pipe->r_gathered.chunk : pipe->r_chunk;
-    atomic_fetch_and_explicit(&chunk->word, ~ZU_CHUNK_ASLEEP, memory_order_relaxed);
+    atomic_store_explicit(&pipe->reader_state, ZU_READER_AWAKE, memory_order_relaxed); /* no more notes */
     zu_pipe_unref(pipe);
 }

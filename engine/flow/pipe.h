@@ -36,6 +36,9 @@ struct zu_cursor {
     uint64_t done;          /* bytes of reference `ref` already passed, when inside its payload */
 };
 
+/* Whether the reader looks by itself; pipe_wake.h says how they change. */
+enum zu_reader_state { ZU_READER_AWAKE, ZU_READER_ASLEEP, ZU_READER_POLLING };
+
 struct zu_pipe {
     /* Set up before the ends meet, read by both. */
     struct zu_mailbox *reader_box; /* where the reader hears; one reference */
@@ -60,7 +63,8 @@ struct zu_pipe {
     bool w_ended;               /* EOF is published */
     bool w_flush_due;           /* a batch has gathered: a writer that can hand it over itself should */
     uint32_t w_by_ref_bytes;    /* payload by reference since the last such moment */
-    struct zu_cursor w_kept;    /* end of the last whole message: where a roll-back returns to */
+    struct zu_chunk *w_kept_chunk; /* end of the last whole message: where a roll-back returns to */
+    uint64_t w_kept_word;       /* that place as a published word: one store per message, where four would stall */
     struct zu_origin *w_origin; /* of what is written from now on; one reference, or NULL */
     uint64_t w_open_bytes;      /* scanning: bytes of the message that is not whole yet */
 
@@ -84,7 +88,8 @@ struct zu_pipe {
     _Atomic bool reader_gone; /* what is unread stays unread: relaxed, for counters */
 
     /* Written by both. */
-    _Atomic unsigned writer_asleep ZU_ALIGNED_LINE; /* seq_cst exchanges on both sides: see sleep and reader_check */
+    _Atomic unsigned reader_state ZU_ALIGNED_LINE; /* enum zu_reader_state: see pipe_wake.h */
+    _Atomic unsigned writer_asleep; /* seq_cst exchanges on both sides: see writer_sleep and reader_check */
 };
 
 /* The head of a frame that is known to be whole and checked: everything in a pipe. */

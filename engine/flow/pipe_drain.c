@@ -9,6 +9,8 @@
 
 #include <errno.h>
 
+#include "flow/pipe_wake.h"
+
 /* Puts one chunk's published pieces into iov; returns false when a limit was hit before its end. */
 static bool gather_chunk(struct zu_cursor *at, uint64_t word, struct iovec *iov, int iov_max, size_t bytes_max,
                          int *count, size_t *bytes)
@@ -63,12 +65,8 @@ int zu_pipe_gather(struct zu_pipe *pipe, struct iovec *iov, int iov_max, size_t 
             break;
         if (word & ZU_CHUNK_EOF)
             return -EPIPE;
-        if (!(word & ZU_CHUNK_ASLEEP))
-            zu_pipe_reader_rests(pipe);
-        if ((word & ZU_CHUNK_ASLEEP) || mode == ZU_GATHER_STAY_AWAKE ||
-            /* seq_cst: fails if the writer was faster; else its next exchange sees ASLEEP and posts. */
-            atomic_compare_exchange_strong_explicit(&at.chunk->word, &word, word | ZU_CHUNK_ASLEEP,
-                                                    memory_order_seq_cst, memory_order_relaxed))
+        zu_pipe_reader_rests(pipe);
+        if (mode == ZU_GATHER_STAY_AWAKE || zu_pipe_reader_sleep(pipe, at.chunk, word))
             break;
     }
     pipe->r_gathered = at;

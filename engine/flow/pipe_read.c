@@ -8,6 +8,8 @@
 
 #include <errno.h>
 
+#include "flow/pipe_wake.h"
+
 int zu_pipe_refill(struct zu_pipe *pipe)
 {
     for (;;) {
@@ -30,12 +32,7 @@ int zu_pipe_refill(struct zu_pipe *pipe)
         }
         if (word & ZU_CHUNK_EOF)
             return -EPIPE;
-        if (word & ZU_CHUNK_ASLEEP)
-            return -EAGAIN;
-        zu_pipe_reader_rests(pipe);
-        /* seq_cst: fails if the writer was faster; else its next exchange sees ASLEEP and posts. */
-        if (atomic_compare_exchange_strong_explicit(&chunk->word, &word, word | ZU_CHUNK_ASLEEP, memory_order_seq_cst,
-                                                    memory_order_relaxed))
+        if (zu_pipe_reader_sleep(pipe, chunk, word))
             return -EAGAIN;
     }
 }

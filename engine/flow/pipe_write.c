@@ -45,7 +45,7 @@ bool zu_pipe_writer_sleep(struct zu_pipe *pipe)
 /* Climb while the reader lags behind, step down when it waits: a quiet pipe holds little memory. */
 static void rung_adapt(struct zu_pipe *pipe)
 {
-    bool drained = atomic_load_explicit(&pipe->w_shown->word, memory_order_relaxed) & ZU_CHUNK_ASLEEP;
+    bool drained = atomic_load_explicit(&pipe->reader_state, memory_order_relaxed) == ZU_READER_ASLEEP;
     if (!drained && pipe->w_rung < ZU_CHUNK_RUNG_TOP)
         pipe->w_rung++;
     else if (drained && pipe->w_rung > 0)
@@ -81,36 +81,49 @@ ZU_COLD int zu_pipe_chunk_next(struct zu_pipe *pipe, uint32_t need)
 
 void zu_pipe_keep(struct zu_pipe *pipe)
 {
-    pipe->w_kept.chunk = pipe->w_chunk;
-    pipe->w_kept.at = pipe->w_at;
-    pipe->w_kept.ref = pipe->w_refs;
-    pipe->w_kept.messages = pipe->w_messages;
+    pipe->w_kept_chunk = pipe->w_chunk;
+    pipe->w_kept_word = zu_word_make(pipe->w_at, pipe->w_refs, pipe->w_messages);
 }
 
-/* Completes the chunks between the shown one and the kept one, then shows them all at once. */
-static ZU_COLD uint64_t publish_chain(struct zu_pipe *pipe, uint64_t word)
+/* Completes the chunks between the shown one and the kept one; the word to show then is the shown one's last. */
+static ZU_COLD uint64_t chain_complete(struct zu_pipe *pipe, uint64_t word)
 {
     struct zu_chunk *shown = pipe->w_shown;
-    struct zu_chunk *last = pipe->w_kept.chunk;
+    struct zu_chunk *last = pipe->w_kept_chunk;
     for (struct zu_chunk *chunk = shown->next; chunk != last; chunk = chunk->next)
         atomic_store_explicit(&chunk->word, chunk->final_word, memory_order_relaxed);
     atomic_store_explicit(&last->word, word, memory_order_relaxed);
     pipe->w_shown = last;
-    return atomic_exchange_explicit(&shown->word, shown->final_word, memory_order_seq_cst);
+    return shown->final_word;
+}
+
+/* The reader may sleep: the writer that takes its mark posts its note. */
+static ZU_COLD void wake_reader(struct zu_pipe *pipe)
+{
+    unsigned state = ZU_READER_ASLEEP;
+    if (atomic_compare_exchange_strong_explicit(&pipe->reader_state, &state, ZU_READER_AWAKE, memory_order_seq_cst,
+                                                memory_order_relaxed))
+        zu_mailbox_post(pipe->reader_box, pipe->reader_note);
 }
 
 void zu_pipe_publish(struct zu_pipe *pipe, uint64_t flags)
 {
-    struct zu_cursor *kept = &pipe->w_kept;
-    uint64_t word = zu_word_make(kept->at, kept->ref, kept->messages) | flags;
-    uint64_t old;
-    if (zu_likely(kept->chunk == pipe->w_shown))
-        /* seq_cst exchange: releases the frames to the reader's acquire, and takes its ASLEEP exactly once. */
-        old = atomic_exchange_explicit(&kept->chunk->word, word, memory_order_seq_cst);
-    else
-        old = publish_chain(pipe, word);
-    if (zu_unlikely(old & ZU_CHUNK_ASLEEP))
-        zu_mailbox_post(pipe->reader_box, pipe->reader_note);
+    struct zu_chunk *shown = pipe->w_shown;
+    uint64_t word = pipe->w_kept_word | flags;
+    if (zu_unlikely(pipe->w_kept_chunk != shown))
+        word = chain_complete(pipe, word);
+    if (zu_likely(atomic_load_explicit(&pipe->reader_state, memory_order_relaxed) == ZU_READER_POLLING)) {
+        /* release: the frames, to the reader's acquire. The fence keeps the compiler from looking first. */
+        atomic_store_explicit(&shown->word, word, memory_order_release);
+        atomic_signal_fence(memory_order_seq_cst);
+        if (zu_likely(atomic_load_explicit(&pipe->reader_state, memory_order_relaxed) == ZU_READER_POLLING))
+            return;
+    } else {
+        /* seq_cst: the word first, then the state; zu_pipe_reader_sleep does the opposite. */
+        atomic_exchange_explicit(&shown->word, word, memory_order_seq_cst);
+    }
+    if (zu_unlikely(atomic_load_explicit(&pipe->reader_state, memory_order_seq_cst) == ZU_READER_ASLEEP))
+        wake_reader(pipe);
 }
 
 static inline void frame_finish(struct zu_pipe *pipe, bool more)
@@ -218,24 +231,24 @@ int zu_pipe_set_origin(struct zu_pipe *pipe, struct zu_origin *origin)
 
 void zu_pipe_roll_back(struct zu_pipe *pipe)
 {
-    struct zu_chunk *chunk = pipe->w_kept.chunk;
-    uint32_t ref = pipe->w_kept.ref;
+    struct zu_chunk *chunk = pipe->w_kept_chunk;
+    uint32_t ref = zu_word_refs(pipe->w_kept_word);
     while (chunk) {
         bool last = chunk == pipe->w_chunk;
         uint32_t refs = last ? pipe->w_refs : zu_word_refs(chunk->final_word);
         for (; ref < refs; ref++)
             zu_owner_drop(zu_chunk_ref_at(chunk, ref)->owner);
         struct zu_chunk *next = last ? NULL : chunk->next;
-        if (chunk != pipe->w_kept.chunk)
+        if (chunk != pipe->w_kept_chunk)
             zu_chunk_unref(chunk);
         chunk = next;
         ref = 0;
     }
-    pipe->w_chunk = pipe->w_kept.chunk;
+    pipe->w_chunk = pipe->w_kept_chunk;
     pipe->w_chunk->next = NULL;
-    pipe->w_at = pipe->w_raw = pipe->w_kept.at;
-    pipe->w_refs = pipe->w_kept.ref;
-    pipe->w_messages = pipe->w_kept.messages;
+    pipe->w_at = pipe->w_raw = zu_word_end(pipe->w_kept_word);
+    pipe->w_refs = zu_word_refs(pipe->w_kept_word);
+    pipe->w_messages = zu_word_messages(pipe->w_kept_word);
     pipe->w_limit = pipe->w_chunk->size - (uint32_t)sizeof(struct zu_chunk_ref) * (pipe->w_refs + 1);
     pipe->w_inside = false;
     pipe->w_open_bytes = 0;

@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "flow/pipe_drain.h"
+#include "flow/pipe_wake.h"
 #include "link/outlet.h"
 
 /* A batch: enough to make the call's cost vanish, little enough to stay in the cache. Measured: bench/README.md. */
@@ -53,7 +54,10 @@ static bool await_stream(struct zu_conn *conn)
     uint64_t written = atomic_load_explicit(&conn->peer->out->write_count, memory_order_relaxed);
     bool streams = written - conn->tx_seen >= STREAM_MESSAGES;
     conn->tx_seen = written;
-    return streams && zu_shard_timer(conn->shard, &conn->tx_stream, STREAM_LOOK_NS) == 0;
+    if (!streams || zu_shard_timer(conn->shard, &conn->tx_stream, STREAM_LOOK_NS) < 0)
+        return false;
+    zu_pipe_reader_poll(conn->peer->out);
+    return true;
 }
 
 static int gather(struct zu_conn *conn, size_t first)

@@ -22,7 +22,6 @@
 #define ZU_CHUNK_END_BITS 20 /* bytes: a chunk is below 1 MiB */
 #define ZU_CHUNK_REF_BITS 12
 #define ZU_CHUNK_MESSAGE_BITS 24
-#define ZU_CHUNK_ASLEEP (UINT64_C(1) << 61) /* set by the reader: "I am not looking, post me a note" */
 #define ZU_CHUNK_EOF (UINT64_C(1) << 62)    /* the writer has ended the pipe here */
 #define ZU_CHUNK_SEALED (UINT64_C(1) << 63) /* nothing more here; `next` is set */
 
@@ -35,7 +34,7 @@ struct zu_chunk_ref {
 };
 
 struct zu_chunk {
-    _Atomic uint64_t word;  /* published by the writer; ASLEEP alone is the reader's */
+    _Atomic uint64_t word;  /* published by the writer alone */
     struct zu_chunk *next;  /* written before SEALED is published, read after it is seen */
     _Atomic unsigned refs;  /* the pipe, and each message that is a slice of the bytes */
     uint32_t size;          /* bytes at data, the table of references included */

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waking only a sleeper, from the reader's side of a pipe. A reader is in one of three states:
+ *
+ *   AWAKE    it looks again without being told. The writer publishes with a seq_cst exchange and then looks at the state.
+ *   ASLEEP   it looks only after its note. The writer that turns this into AWAKE posts the note; nobody else does.
+ *   POLLING  it looks again soon by its own clock, for as long as it says so. The writer publishes with a plain store and
+ *            looks at the state on both sides of it: no exchange, which in a stream of small messages is half their cost.
+ *
+ * From AWAKE to ASLEEP: exchange, then look at the published word again. Both sides exchange first and look second, so
+ * one of them sees the other. From POLLING to AWAKE: store, then membarrier(2), which puts a full barrier into every
+ * running thread of the process, the writer's among them: either its second look sees AWAKE, or its store is seen here.
+ * The price, an interrupt to other cores, is paid once at the end of a stream.
+ */
+#ifndef ZU_FLOW_PIPE_WAKE_H
+#define ZU_FLOW_PIPE_WAKE_H
+
+#include "flow/pipe.h"
+
+/* Reader. True: nothing is published behind `word`, the note will come. False: look again at once. */
+bool zu_pipe_reader_sleep(struct zu_pipe *pipe, struct zu_chunk *chunk, uint64_t word);
+/* Reader, when it is not ASLEEP: it will look again by itself. Without membarrier nothing changes. */
+void zu_pipe_reader_poll(struct zu_pipe *pipe);
+
+#endif
