@@ -75,8 +75,14 @@ static int look_at_fds(zmq_pollitem_t *items, int count, struct pollfd *fds, uin
         return -errno;
     int ready = 0;
     for (int i = 0; i < count; i++) {
-        if (items[i].socket || !fds[i].revents)
+        if (!fds[i].revents)
             continue;
+        if (items[i].socket) {
+            int err = zu_socket_check(items[i].socket); /* drains the descriptor: the next poll(2) is to sleep */
+            if (err)
+                return err;
+            continue;
+        }
         items[i].revents = zmq_events(fds[i].revents, items[i].events);
         ready += items[i].revents != 0;
     }

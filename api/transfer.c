@@ -46,8 +46,7 @@ ZU_HOT int zmq_recv(void *handle, void *data, size_t size, int flags)
     if (zu_unlikely(err))
         return api_result(err);
     size_t copied = view.size < size ? view.size : size;
-    if (zu_likely(copied))
-        memcpy(data, view.data, copied);
+    zu_copy(data, view.data, copied);
     unsigned more = view.flags;
     zu_pipe_pop(view.pipe, &view);
     zu_socket_taken(socket, more);

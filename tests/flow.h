@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/futex.h"
 #include "base/mailbox.h"
 #include "flow/pipe.h"
 #include "mem/alloc.h"
@@ -53,15 +54,17 @@ static inline void chance_spin(struct chance *chance)
 
 /* An end of a pipe that hears: its box, its note, and how often each was used. */
 struct ear {
-    struct zu_mailbox box;    /* first: woken by address */
-    struct zu_note note;      /* what the pipe posts */
-    _Atomic unsigned wakes;   /* calls of the box's wake */
-    unsigned runs;            /* times the note ran */
+    struct zu_mailbox box;  /* first: woken by address */
+    struct zu_note note;    /* what the pipe posts */
+    _Atomic uint32_t wakes; /* calls of the box's wake */
+    unsigned runs;          /* times the note ran */
 };
 
 static inline void ear_wake(struct zu_mailbox *box)
 {
-    atomic_fetch_add(&((struct ear *)(void *)box)->wakes, 1);
+    struct ear *ear = (struct ear *)(void *)box;
+    atomic_fetch_add(&ear->wakes, 1);
+    zu_futex_wake(&ear->wakes);
 }
 
 static inline void ear_run(struct zu_note *note)
@@ -88,12 +91,13 @@ static inline unsigned ear_heard(struct ear *ear)
 static inline bool ear_wait(struct ear *ear)
 {
     uint64_t until_ns = zu_clock_ns() + PATIENCE_NS;
-    while (!zu_mailbox_run(&ear->box)) {
-        sched_yield(); /* there may be fewer cores than threads */
-        if (zu_clock_ns() > until_ns)
-            return false;
+    int err = 0;
+    while (!zu_mailbox_run(&ear->box) && err != -ETIMEDOUT) {
+        uint32_t wakes = atomic_load(&ear->wakes);
+        if (!zu_mailbox_has_notes(&ear->box))
+            err = zu_futex_wait(&ear->wakes, wakes, until_ns);
     }
-    return true;
+    return err != -ETIMEDOUT;
 }
 
 struct ears {

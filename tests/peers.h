@@ -8,8 +8,8 @@
 
 static struct zu_mailbox near_box, far_box;
 static struct zu_pattern pattern;
-static unsigned ended_count;         /* calls of on_ended */
-static struct zu_peer *ended_last;   /* what the last one was about */
+static unsigned ended_count;       /* calls of on_ended */
+static struct zu_peer *ended_last; /* what the last one was about */
 
 static inline void no_wake(struct zu_mailbox *box)
 {
@@ -47,6 +47,8 @@ static inline struct zu_peer *peer_make(uint64_t out_hwm, uint64_t in_hwm)
 {
     struct zu_peer *peer = zu_peer_new(out_hwm, in_hwm);
     zu_peer_set_near(peer, &pattern, &near_events, &near_box);
+    static const struct zu_peer_ops nobody;
+    peer->ops = &nobody;
     /* Its far side has left, as far as the notes know: they run for nothing. */
     zu_pipe_set_reader(peer->out, &far_box, &peer->far_readable);
     zu_pipe_set_writer(peer->in, &far_box, &peer->far_writable);

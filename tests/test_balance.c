@@ -88,13 +88,15 @@ Test(balance, a_full_peer_is_passed_over_and_comes_back)
 
 Test(balance, room_is_found_before_the_note_comes)
 {
+    unsigned notes = 0;
     begin(2, 100);
     for (uint64_t n = 0; n < 200; n++)
         cr_assert_eq(near_send(n, false), 0);
     cr_assert_eq(near_send(200, false), -EAGAIN);
     for (uint64_t n = 0; n < 300; n++) {
         expect_message(peers[1], n < 100 ? 2 * n + 1 : 100 + n);
-        cr_assert_not(zu_mailbox_run(&near_box), "one in a hundred wakes nobody");
+        notes += zu_mailbox_run(&near_box);
+        cr_assert_leq(notes, (n + 1) / 50, "only half a pipe wakes");
         cr_assert_eq(pattern.ops->poll(&pattern), ZU_POLL_OUT);
         cr_assert_eq(near_send(200 + n, false), 0, "it holds fewer than its limit");
         cr_assert_eq(near_send(0, false), -EAGAIN);
@@ -168,13 +170,13 @@ Test(balance, without_peers_there_is_no_room)
 
 /* Peers come and go, fill and drain. */
 struct crowd {
-    uint64_t held[PEERS];   /* messages in each pipe */
-    uint64_t hwm[PEERS];    /* of each */
-    bool is_here[PEERS];    /* attached */
-    uint64_t parts[PEERS];  /* frames of the message that the far end is in */
-    uint64_t last[PEERS];   /* number of the last message it got, plus one */
-    uint64_t taken;         /* messages that came out */
-    uint64_t lost;          /* messages in pipes whose far end went */
+    uint64_t held[PEERS];  /* messages in each pipe */
+    uint64_t hwm[PEERS];   /* of each */
+    bool is_here[PEERS];   /* attached */
+    uint64_t parts[PEERS]; /* frames of the message that the far end is in */
+    uint64_t last[PEERS];  /* number of the last message it got, plus one */
+    uint64_t taken;        /* messages that came out */
+    uint64_t lost;         /* messages in pipes whose far end went */
 };
 
 static void crowd_join(struct crowd *crowd, struct chance *chance, unsigned i)

@@ -17,8 +17,8 @@ Test(chunk, a_word_holds_its_three_numbers_apart)
         uint32_t refs = (uint32_t)chance_below(&chance, 1u << ZU_CHUNK_REF_BITS);
         uint32_t messages = (uint32_t)chance_below(&chance, 1u << ZU_CHUNK_MESSAGE_BITS);
         uint64_t word = zu_word_make(end, refs, messages);
-        cr_assert_eq(word & (ZU_CHUNK_ASLEEP | ZU_CHUNK_EOF | ZU_CHUNK_SEALED), 0u);
-        word |= ZU_CHUNK_ASLEEP | ZU_CHUNK_EOF | ZU_CHUNK_SEALED;
+        cr_assert_eq(word & (ZU_CHUNK_EOF | ZU_CHUNK_SEALED), 0u);
+        word |= ZU_CHUNK_EOF | ZU_CHUNK_SEALED;
         cr_assert_eq(zu_word_end(word), end);
         cr_assert_eq(zu_word_refs(word), refs);
         cr_assert_eq(zu_word_messages(word), messages);

@@ -70,9 +70,9 @@ Test(fair, a_busy_peer_does_not_starve_the_others)
     far_give(peers[2], 6000, false);
     unsigned seen = 0;
     for (int i = 0; i < 3; i++) {
-        uint64_t n;
+        uint64_t n = 0;
         bool more;
-        near_take(&n, &more);
+        cr_assert_eq(near_take(&n, &more), 0);
         seen |= n == 5000 ? 1u : n == 6000 ? 2u : 0u;
     }
     cr_assert_eq(seen, 3u);
@@ -143,11 +143,11 @@ Test(fair, the_peer_in_turn_may_be_removed)
 
 /* Peers come and go; who has something to give must not wait for more than a turn of each other one. */
 struct crowd {
-    bool is_here[PEERS];        /* attached */
-    uint64_t given[PEERS];      /* messages written */
-    uint64_t taken[PEERS];      /* messages read */
-    uint64_t passed[PEERS];     /* messages of others read while this one had some and the queue knew it */
-    bool is_told[PEERS];        /* the mailbox has run since it had some */
+    bool is_here[PEERS];    /* attached */
+    uint64_t given[PEERS];  /* messages written */
+    uint64_t taken[PEERS];  /* messages read */
+    uint64_t passed[PEERS]; /* messages of others read while this one had some and the queue knew it */
+    bool is_told[PEERS];    /* the mailbox has run since it had some */
 };
 
 static void crowd_take(struct crowd *crowd)

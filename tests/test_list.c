@@ -91,7 +91,6 @@ Test(list, the_link_in_hand_may_be_removed_on_a_walk)
     }
     cr_assert_eq(seen, COUNT);
     int left = 0;
-    zu_list_each(link, after, &head)
-        left++;
+    zu_list_each(link, after, &head) left++;
     cr_assert_eq(left, COUNT / 3);
 }

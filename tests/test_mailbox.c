@@ -164,14 +164,14 @@ Test(mailbox, the_last_reference_releases)
 
 /* One thread's part of the crowd; each note carries how far its poster had come. */
 struct poster {
-    struct zu_note notes[64]; /* in turn */
-    _Atomic unsigned ran;     /* how many of them ran, by the owner */
-    unsigned said[64];        /* plain memory behind each note: nothing but posting publishes it */
-    struct zu_note latest;    /* posted over and over, whether it has run or not */
+    struct zu_note notes[64];     /* in turn */
+    _Atomic unsigned ran;         /* how many of them ran, by the owner */
+    unsigned said[64];            /* plain memory behind each note: nothing but posting publishes it */
+    struct zu_note latest;        /* posted over and over, whether it has run or not */
     _Atomic unsigned latest_said; /* written before latest is posted */
-    unsigned heard;           /* by the owner: the last latest_said it saw */
-    unsigned order_faults;    /* by the owner */
-    struct chance chance;     /* its own */
+    unsigned heard;               /* by the owner: the last latest_said it saw */
+    unsigned order_faults;        /* by the owner */
+    struct chance chance;         /* its own */
 };
 
 static struct poster posters[POSTERS];

@@ -320,14 +320,14 @@ Test(pipe, each_message_names_the_origin_it_was_written_under)
 
 /* Two threads that sleep whenever they may: a lost wake-up stops them for good. */
 struct race {
-    struct zu_pipe *pipe;        /* between them */
-    struct ears ears;            /* of its ends */
-    uint64_t messages;           /* to pass */
-    _Atomic uint64_t hwm_max;    /* largest limit ever set; 0 when there is none to check */
-    struct chance chance;        /* the writer's */
-    struct chance limit_chance;  /* of the thread that changes the limit */
-    _Atomic bool is_stuck;       /* a thread's patience ended */
-    _Atomic bool is_over;        /* the limit need not change any more */
+    struct zu_pipe *pipe;       /* between them */
+    struct ears ears;           /* of its ends */
+    uint64_t messages;          /* to pass */
+    _Atomic uint64_t hwm_max;   /* largest limit ever set; 0 when there is none to check */
+    struct chance chance;       /* the writer's */
+    struct chance limit_chance; /* of the thread that changes the limit */
+    _Atomic bool is_stuck;      /* a thread's patience ended */
+    _Atomic bool is_over;       /* the limit need not change any more */
 };
 
 static void *write_race(void *context)

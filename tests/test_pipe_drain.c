@@ -9,23 +9,24 @@
 #include <pthread.h>
 
 #include "flow.h"
+#include "flow/pipe_wake.h"
 
 enum { STREAM_MAX = 8 * 1024 * 1024, MESSAGES_MAX = 20000, PIECES_MAX = 64 };
 
 /* All that was ever written. */
 struct model {
-    uint8_t *stream;                 /* the wire bytes of the whole messages, then those of the open one */
-    size_t size;                     /* its bytes */
-    size_t whole;                    /* bytes of whole messages */
-    size_t ends[MESSAGES_MAX];       /* where each message ends */
+    uint8_t *stream;                    /* the wire bytes of the whole messages, then those of the open one */
+    size_t size;                        /* its bytes */
+    size_t whole;                       /* bytes of whole messages */
+    size_t ends[MESSAGES_MAX];          /* where each message ends */
     unsigned refs_before[MESSAGES_MAX]; /* foreign buffers up to there */
-    unsigned messages;               /* how many */
-    unsigned done;                   /* of these were handed over */
-    size_t sent;                     /* bytes handed over */
-    size_t kept;                     /* end of the last message handed over */
-    unsigned refs;                   /* foreign buffers in the stream */
-    unsigned refs_back;              /* foreign buffers that a roll-back dropped */
-    _Atomic unsigned frees;          /* foreign buffers freed */
+    unsigned messages;                  /* how many */
+    unsigned done;                      /* of these were handed over */
+    size_t sent;                        /* bytes handed over */
+    size_t kept;                        /* end of the last message handed over */
+    unsigned refs;                      /* foreign buffers in the stream */
+    unsigned refs_back;                 /* foreign buffers that a roll-back dropped */
+    _Atomic unsigned frees;             /* foreign buffers freed */
 };
 
 static struct ears ears;
@@ -86,7 +87,7 @@ static size_t gather(struct zu_pipe *pipe, int iov_max, size_t bytes_max)
 {
     struct iovec iov[PIECES_MAX];
     size_t bytes = 12345, sum = 0;
-    int count = zu_pipe_gather(pipe, iov, iov_max, bytes_max, &bytes);
+    int count = zu_pipe_gather(pipe, iov, iov_max, bytes_max, ZU_GATHER_SLEEP, &bytes);
     if (count == -EPIPE) {
         cr_assert_eq(model.sent, model.whole);
         return 0;
@@ -130,7 +131,9 @@ static void lose_connection(struct zu_pipe *pipe)
 static size_t portion(struct chance *chance, size_t bytes)
 {
     uint64_t what = chance_below(chance, 4);
-    return what == 0 ? chance_below(chance, bytes + 1) : what == 1 && bytes > 20 ? bytes - chance_below(chance, 20) : bytes;
+    return what == 0                 ? chance_below(chance, bytes + 1)
+           : what == 1 && bytes > 20 ? bytes - chance_below(chance, 20)
+                                     : bytes;
 }
 
 static void drain_run(struct chance *chance, unsigned messages)
@@ -156,7 +159,7 @@ static void drain_run(struct chance *chance, unsigned messages)
     }
     struct iovec iov;
     size_t bytes;
-    cr_assert_eq(zu_pipe_gather(pipe, &iov, 1, 1, &bytes), -EPIPE);
+    cr_assert_eq(zu_pipe_gather(pipe, &iov, 1, 1, ZU_GATHER_SLEEP, &bytes), -EPIPE);
     cr_assert_eq(model.done, model.messages);
     zu_pipe_leave(pipe);
     cr_assert_eq(model.frees, model.refs + model.refs_back);
@@ -236,6 +239,30 @@ Test(pipe_drain, an_empty_pipe_wakes_its_reader_once)
     zu_pipe_leave(pipe);
 }
 
+Test(pipe_drain, a_reader_that_stays_awake_is_not_told)
+{
+    model_reset();
+    struct zu_pipe *pipe = pipe_with_ears(&ears, 0);
+    struct iovec iov;
+    size_t bytes;
+    for (int polls = 0; polls < 2; polls++) {
+        cr_assert_eq(zu_pipe_gather(pipe, &iov, 1, 1, ZU_GATHER_STAY_AWAKE, &bytes), 0);
+        write_part(pipe, 10, false, false);
+        cr_assert_eq(ear_heard(&ears.reader), 0u);
+        handed(pipe, gather(pipe, PIECES_MAX, SIZE_MAX));
+        zu_pipe_reader_poll(pipe);
+    }
+    cr_assert_eq(gather(pipe, PIECES_MAX, SIZE_MAX), 0u); /* polling no more */
+    write_part(pipe, 10, false, false);
+    cr_assert_eq(ear_heard(&ears.reader), 1u);
+    zu_pipe_reader_poll(pipe);
+    handed(pipe, gather(pipe, PIECES_MAX, SIZE_MAX));
+    cr_assert_eq(zu_pipe_gather(pipe, &iov, 1, 1, ZU_GATHER_STAY_AWAKE, &bytes), 0);
+    zu_pipe_end(pipe);
+    cr_assert_eq(zu_pipe_gather(pipe, &iov, 1, 1, ZU_GATHER_STAY_AWAKE, &bytes), -EPIPE);
+    zu_pipe_leave(pipe);
+}
+
 Test(pipe_drain, bytes_under_way_count_until_the_kernel_has_them)
 {
     model_reset();
@@ -293,6 +320,20 @@ static void race_stream(void)
     }
 }
 
+/* Sometimes a reader says that it will look by itself, does so, and only then sleeps. */
+static void poll_for_a_while(struct zu_pipe *pipe, struct chance *chance)
+{
+    struct iovec iov;
+    size_t bytes;
+    if (chance_below(chance, 2))
+        return;
+    zu_pipe_reader_poll(pipe);
+    for (uint64_t looks = chance_below(chance, 2000); looks > 0; looks--) {
+        if (zu_pipe_gather(pipe, &iov, 1, 1, ZU_GATHER_STAY_AWAKE, &bytes) > 0 && !chance_below(chance, 4))
+            return;
+    }
+}
+
 Test(pipe_drain, two_threads_with_a_slow_kernel)
 {
     struct chance chance = chance_new("pipe_drain threads");
@@ -303,9 +344,10 @@ Test(pipe_drain, two_threads_with_a_slow_kernel)
     int count;
     race_stream();
     pthread_create(&thread, NULL, write_stream, pipe);
-    while ((count = zu_pipe_gather(pipe, iov, 8, 20000, &bytes)) != -EPIPE) {
+    while ((count = zu_pipe_gather(pipe, iov, 8, 20000, ZU_GATHER_SLEEP, &bytes)) != -EPIPE) {
         if (count == 0) {
             cr_assert(ear_wait(&ears.reader), "a wake-up was lost");
+            poll_for_a_while(pipe, &chance);
             continue;
         }
         size_t given = portion(&chance, bytes), at = 0;

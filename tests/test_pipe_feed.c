@@ -34,7 +34,8 @@ static unsigned commands_seen; /* index into frames, behind the last command han
 
 static size_t chance_size(struct chance *chance)
 {
-    static const size_t edges[] = {0, 1, 254, 255, 256, 257, 4095, 4096, 12223, 12224, 12225, 12279, 12288, 65535, 65536};
+    static const size_t edges[] = {0,     1,     254,   255,   256,   257,   4095, 4096,
+                                   12223, 12224, 12225, 12279, 12288, 65535, 65536};
     switch (chance_below(chance, 60)) {
     case 0:
         return chance_below(chance, 4) ? 60000 + chance_below(chance, 20000) : (1 << 20) + chance_below(chance, 3) - 1;
@@ -194,8 +195,7 @@ static int feed_tail(struct feeder *feeder, const uint8_t *bytes, size_t size, s
 static int feed_bytes(struct feeder *feeder, const uint8_t *bytes, size_t size, struct zu_feed_want *ret_want)
 {
     size_t taken = feeder->large ? large_fill(feeder, bytes, size) : 0;
-    return taken == size ? 0
-                         : zu_pipe_feed_bytes(feeder->pipe, bytes + taken, size - taken, feeder->limits, ret_want);
+    return taken == size ? 0 : zu_pipe_feed_bytes(feeder->pipe, bytes + taken, size - taken, feeder->limits, ret_want);
 }
 
 /* The next bytes in a portion and a way by chance; 0 and how many, or the feed's error. */

@@ -101,7 +101,8 @@ static int no_command(void *context, const uint8_t *body, size_t size)
 Test(pipe_read, a_received_body_is_inside_copied_or_a_slice_by_its_size)
 {
     static const size_t sizes[] = {0, 33, 34, 255, 256, 4095, 4096, 10000};
-    static const struct zu_feed_limits limits = {.frame_max = UINT64_MAX, .open_max = UINT64_MAX, .command = no_command};
+    static const struct zu_feed_limits limits = {
+        .frame_max = UINT64_MAX, .open_max = UINT64_MAX, .command = no_command};
     struct zu_pipe *pipe = pipe_with_ears(&ears, 0);
     struct zu_chunk *chunk = zu_chunk_new(ZU_CHUNK_RUNG_RECEIVE);
     uint32_t at = ZU_RECEIVE_HEADROOM;

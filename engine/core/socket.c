@@ -99,15 +99,37 @@ static void on_in_ended(struct zu_peer *peer)
     release_if_over(peer);
 }
 
-static void on_attached(struct zu_peer *peer)
+static void part(struct zu_socket *socket, struct zu_peer *peer)
 {
-    struct zu_socket *socket = peer->socket;
+    hang_up(socket, peer, socket->options.linger_ms);
+    in_end_if_deaf(socket, peer);
+    release_if_over(peer);
+}
+
+/* False: refused, and released if nobody else holds it. */
+static bool attach(struct zu_socket *socket, struct zu_peer *peer)
+{
     zu_list_append(&socket->peers, &peer->link);
     if (socket->pattern.ops->attach(&socket->pattern, peer) == 0)
-        return;
+        return true;
     hang_up(socket, peer, 0);
     in_end(socket, peer);
     release_if_over(peer);
+    return false;
+}
+
+void zu_socket_attach(struct zu_socket *socket, struct zu_peer *peer)
+{
+    attach(socket, peer);
+}
+
+/* Its endpoint may have been unbound or disconnected while the note was on its way. */
+static void on_attached(struct zu_peer *peer)
+{
+    struct zu_socket *socket = peer->socket;
+    bool is_late = peer->endpoint && !zu_socket_has_endpoint(socket, peer->endpoint);
+    if (attach(socket, peer) && is_late)
+        part(socket, peer);
 }
 
 static void on_readable(struct zu_peer *peer)
@@ -148,16 +170,13 @@ const struct zu_peer_events *zu_socket_peer_events(void)
     return &peer_events;
 }
 
-void zu_socket_part_from(struct zu_socket *socket, const void *endpoint)
+void zu_socket_part_from(struct zu_socket *socket, const void *id)
 {
     zu_list_each(link, after, &socket->peers)
     {
         struct zu_peer *peer = zu_container_of(link, struct zu_peer, link);
-        if (peer->endpoint != endpoint)
-            continue;
-        hang_up(socket, peer, socket->options.linger_ms);
-        in_end_if_deaf(socket, peer);
-        release_if_over(peer);
+        if (peer->endpoint == id)
+            part(socket, peer);
     }
 }
 
@@ -231,9 +250,12 @@ void zu_socket_forked(struct zu_socket *socket)
 static void drain_event_fd(struct zu_socket *socket)
 {
     int fd = atomic_load_explicit(&socket->event_fd, memory_order_relaxed);
+    if (fd < 0)
+        return;
+    int saved = errno; /* that of a call which succeeds stays as it was */
     eventfd_t count;
-    if (fd >= 0)
-        eventfd_read(fd, &count);
+    eventfd_read(fd, &count);
+    errno = saved;
 }
 
 int zu_socket_check(struct zu_socket *socket)

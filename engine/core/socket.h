@@ -34,6 +34,7 @@ struct zu_socket {
     unsigned type;                 /* ZMQ_PUSH and so on */
     struct zu_link peers;          /* struct zu_peer.link */
     struct zu_link endpoints;      /* struct zu_endpoint_entry.link */
+    uintptr_t endpoint_ids;        /* given out so far */
     struct zu_note stop;           /* from the context: everything fails with -ETERM from now on */
     struct zu_link link;           /* under the context's lock: among its open sockets */
 };
@@ -54,8 +55,10 @@ int zu_socket_check(struct zu_socket *socket);
 const struct zu_peer_events *zu_socket_peer_events(void);
 /* New limits go to the pipes that exist. */
 void zu_socket_apply_hwm(struct zu_socket *socket);
+/* A peer made by this thread; what shards and other sockets make comes by note. */
+void zu_socket_attach(struct zu_socket *socket, struct zu_peer *peer);
 /* The peers that came by an endpoint: nothing more is sent to them; what they sent can still be read. */
-void zu_socket_part_from(struct zu_socket *socket, const void *endpoint);
+void zu_socket_part_from(struct zu_socket *socket, const void *id);
 
 ZU_INLINE int zu_socket_enter(struct zu_socket *socket)
 {
@@ -80,6 +83,11 @@ ZU_INLINE void zu_socket_taken(struct zu_socket *socket, unsigned flags)
 }
 /* ZU_POLL_ bits of what is possible now. */
 unsigned zu_socket_events(struct zu_socket *socket);
+/*
+ * The same, or a negative errno, after a look at the box in any case. A poster writes the event descriptor behind its
+ * note, perhaps when the note has run: without this, it would stay readable with nothing to say.
+ */
+int zu_socket_check_events(struct zu_socket *socket);
 /* Sleeps until something was posted: 0, -EINTR, -ETIMEDOUT. */
 int zu_socket_wait(struct zu_socket *socket, uint64_t until_ns);
 /* A descriptor that is readable while something is posted; negative errno. */
@@ -92,6 +100,8 @@ int zu_socket_connect(struct zu_socket *socket, const char *text);
 /* zmq_unbind and zmq_disconnect alike. -ENOENT. */
 int zu_socket_forget(struct zu_socket *socket, const char *text);
 void zu_socket_forget_all(struct zu_socket *socket);
+/* Whether the endpoint that a peer came by has been neither unbound nor disconnected. */
+bool zu_socket_has_endpoint(const struct zu_socket *socket, const void *id);
 
 /* A transport beside the built-in ones, for tests; NULL for none. */
 extern const struct zu_transport *zu_transport_extra;

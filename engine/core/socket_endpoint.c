@@ -19,13 +19,13 @@ const struct zu_transport *zu_transport_extra;
 /* The using thread. Exactly one of the three is set. */
 struct zu_endpoint_entry {
     struct zu_link link;               /* the socket's list */
+    void *id;                          /* what its peers carry as `endpoint`; never used again for another */
     struct zu_listen *listen;          /* a bound stream endpoint */
     struct zu_dial *dial;              /* a connected one */
     struct zu_inproc_bind *inproc;     /* a bound inproc name; a connected one has none of the three */
     size_t text_size;                  /* with NUL */
     char text[];                       /* as unbind and disconnect must name it */
 };
-
 
 static bool scheme_is(const struct zu_endpoint *endpoint, const char *scheme)
 {
@@ -41,12 +41,14 @@ static const struct zu_transport *transport_find(const struct zu_endpoint *endpo
     return zu_transport_extra && scheme_is(endpoint, zu_transport_extra->scheme) ? zu_transport_extra : NULL;
 }
 
-static struct zu_endpoint_entry *entry_new(const char *text)
+/* A number, not the entry's address: a peer may come, or be left, when the entry has gone. */
+static struct zu_endpoint_entry *entry_new(struct zu_socket *socket, const char *text)
 {
     size_t size = strlen(text) + 1;
     struct zu_endpoint_entry *entry = zu_alloc_zero(sizeof *entry + size);
     if (!entry)
         return NULL;
+    entry->id = (void *)++socket->endpoint_ids;
     entry->text_size = size;
     memcpy(entry->text, text, size);
     return entry;
@@ -81,9 +83,10 @@ static void entry_add(struct zu_socket *socket, struct zu_endpoint_entry *entry)
 
 static int bind_inproc(struct zu_socket *socket, const char *text, const char *name)
 {
-    struct zu_endpoint_entry *entry = entry_new(text);
+    struct zu_endpoint_entry *entry = entry_new(socket, text);
     struct zu_home home;
-    int err = entry ? home_make(socket, entry, &home) : -ENOMEM;
+    /* Its peers outlive the name: they have no endpoint that could part with them. */
+    int err = entry ? home_make(socket, NULL, &home) : -ENOMEM;
     if (!err) {
         err = zu_inproc_bind(&socket->context->inproc, name, &home, &entry->inproc);
         zu_settings_unref(home.settings);
@@ -109,9 +112,9 @@ static int bind_stream(struct zu_socket *socket, const struct zu_transport *tran
         return err;
     struct zu_listening listening;
     err = transport->listen(address, home.settings, &listening);
-    struct zu_endpoint_entry *entry = err ? NULL : entry_new(listening.text);
+    struct zu_endpoint_entry *entry = err ? NULL : entry_new(socket, listening.text);
     if (entry) {
-        home.endpoint = entry;
+        home.endpoint = entry->id;
         entry->listen = zu_listen_new(shard, context->shards, context->shard_count, &home, transport, &listening);
         if (!entry->listen) {
             entry_free(entry);
@@ -147,7 +150,7 @@ static int connect_inproc(struct zu_socket *socket, const struct zu_home *home, 
     struct zu_peer *peer;
     int err = zu_inproc_connect(&socket->context->inproc, name, home, &peer);
     if (!err)
-        zu_socket_peer_events()->attached(peer);
+        zu_socket_attach(socket, peer);
     return err;
 }
 
@@ -175,7 +178,7 @@ static int connect_stream(struct zu_socket *socket, const struct zu_transport *t
         return -ENOMEM;
     }
     if (peer)
-        zu_socket_peer_events()->attached(peer);
+        zu_socket_attach(socket, peer);
     zu_dial_start(entry->dial);
     return 0;
 }
@@ -190,9 +193,9 @@ int zu_socket_connect(struct zu_socket *socket, const char *text)
     const struct zu_transport *transport = is_inproc ? NULL : transport_find(&endpoint);
     if (!is_inproc && !transport)
         return -EPROTONOSUPPORT;
-    struct zu_endpoint_entry *entry = entry_new(text);
+    struct zu_endpoint_entry *entry = entry_new(socket, text);
     struct zu_home home;
-    err = entry ? home_make(socket, entry, &home) : -ENOMEM;
+    err = entry ? home_make(socket, entry->id, &home) : -ENOMEM;
     if (!err) {
         err = is_inproc ? connect_inproc(socket, &home, endpoint.rest)
                         : connect_stream(socket, transport, endpoint.rest, &home, entry);
@@ -223,13 +226,38 @@ static void entry_end(struct zu_socket *socket, struct zu_endpoint_entry *entry)
     } else {
         if (entry->listen) {
             zu_listen_stop(entry->listen);
-            sweep_all(socket, entry);
+            sweep_all(socket, entry->id);
         }
-        zu_socket_part_from(socket, entry);
+        zu_socket_part_from(socket, entry->id);
         if (entry->dial)
             zu_dial_stop(entry->dial, socket->options.linger_ms);
     }
     entry_free(entry);
+}
+
+bool zu_socket_has_endpoint(const struct zu_socket *socket, const void *id)
+{
+    zu_list_each(link, after, &socket->endpoints)
+    {
+        if (zu_container_of(link, struct zu_endpoint_entry, link)->id == id)
+            return true;
+    }
+    return false;
+}
+
+/* All that were bound or connected under this text, as libzmq does. */
+static int forget(struct zu_socket *socket, const char *text)
+{
+    int err = -ENOENT;
+    zu_list_each(link, after, &socket->endpoints)
+    {
+        struct zu_endpoint_entry *entry = zu_container_of(link, struct zu_endpoint_entry, link);
+        if (strcmp(entry->text, text) == 0) {
+            entry_end(socket, entry);
+            err = 0;
+        }
+    }
+    return err;
 }
 
 int zu_socket_forget(struct zu_socket *socket, const char *text)
@@ -238,15 +266,16 @@ int zu_socket_forget(struct zu_socket *socket, const char *text)
     int err = zu_endpoint_split(text, &endpoint);
     if (err)
         return err;
-    zu_list_each(link, after, &socket->endpoints)
-    {
-        struct zu_endpoint_entry *entry = zu_container_of(link, struct zu_endpoint_entry, link);
-        if (strcmp(entry->text, text) == 0) {
-            entry_end(socket, entry);
-            return 0;
-        }
-    }
-    return -ENOENT;
+    bool is_inproc = scheme_is(&endpoint, "inproc");
+    const struct zu_transport *transport = is_inproc ? NULL : transport_find(&endpoint);
+    if (!is_inproc && !transport)
+        return -EPROTONOSUPPORT;
+    err = forget(socket, text);
+    char plain[ZU_TRANSPORT_TEXT_MAX];
+    if (err && transport && transport->plain &&
+        transport->plain(endpoint.rest, socket->options.ipv6, plain, sizeof plain) == 0)
+        err = forget(socket, plain);
+    return err;
 }
 
 void zu_socket_forget_all(struct zu_socket *socket)

@@ -16,9 +16,10 @@ int zu_socket_wait(struct zu_socket *socket, uint64_t until_ns)
 {
     /* seq_cst: "asleep" first, then a look at the box; a poster does the opposite. */
     atomic_exchange_explicit(&socket->asleep, 1, memory_order_seq_cst);
-    int err = 0;
+    int err = 0, saved = errno; /* that of a call which succeeds stays as it was */
     if (!zu_mailbox_has_notes(&socket->box))
         err = zu_futex_wait(&socket->asleep, 1, until_ns);
+    errno = saved;
     atomic_store_explicit(&socket->asleep, 0, memory_order_relaxed);
     return err;
 }
@@ -97,6 +98,12 @@ int zu_socket_peek(struct zu_socket *socket, struct zu_view *ret_view, int flags
 unsigned zu_socket_events(struct zu_socket *socket)
 {
     return socket->pattern.ops->poll(&socket->pattern);
+}
+
+int zu_socket_check_events(struct zu_socket *socket)
+{
+    int err = zu_socket_check(socket);
+    return err ? err : (int)zu_socket_events(socket);
 }
 
 int zu_socket_event_fd(struct zu_socket *socket)

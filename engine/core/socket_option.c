@@ -19,7 +19,7 @@ static int live_get(void *context, int number, int64_t *ret_value)
     if (number == ZU_OPT_RCVMORE)
         value = socket->rcvmore;
     else if (number == ZU_OPT_EVENTS)
-        value = (int)zu_socket_events(socket);
+        value = zu_socket_check_events(socket);
     else if (number == ZU_OPT_FD)
         value = zu_socket_event_fd(socket);
     else

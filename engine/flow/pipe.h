@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/attr.h"
+#include "base/copy.h"
 #include "base/mailbox.h"
 #include "mem/chunk.h"
 #include "mem/msg.h"

@@ -32,6 +32,7 @@ int zu_pipe_refill(struct zu_pipe *pipe)
         }
         if (word & ZU_CHUNK_EOF)
             return -EPIPE;
+        zu_pipe_reader_rests(pipe);
         if (zu_pipe_reader_sleep(pipe, chunk, word))
             return -EAGAIN;
     }
@@ -91,7 +92,7 @@ int zu_pipe_take_msg(struct zu_pipe *pipe, const struct zu_view *view, struct zu
         int err = zu_msg_init_size(ret_msg, view->size);
         if (zu_unlikely(err))
             return err;
-        memcpy(zu_msg_data(ret_msg), view->data, view->size);
+        zu_copy(zu_msg_data(ret_msg), view->data, view->size);
     }
     ret_msg->origin = zu_origin_ref(pipe->r_chunk->origin);
     ret_msg->flags = view->flags & ZU_FRAME_MORE ? ZU_MSG_MORE : 0;

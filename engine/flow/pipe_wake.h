@@ -9,7 +9,9 @@
  *
  * From AWAKE to ASLEEP: exchange, then look at the published word again. Both sides exchange first and look second, so
  * one of them sees the other. From POLLING to AWAKE: store, then membarrier(2), which puts a full barrier into every
- * running thread of the process, the writer's among them: either its second look sees AWAKE, or its store is seen here.
+ * running thread of the process, the writer's among them: either its second look sees that the polling is over, or its
+ * store is seen here. A writer that sees so looks a third time, with a full barrier of its own: its store may be younger
+ * than the membarrier.
  * The price, an interrupt to other cores, is paid once at the end of a stream.
  */
 #ifndef ZU_FLOW_PIPE_WAKE_H

@@ -112,17 +112,25 @@ void zu_pipe_publish(struct zu_pipe *pipe, uint64_t flags)
     uint64_t word = pipe->w_kept_word | flags;
     if (zu_unlikely(pipe->w_kept_chunk != shown))
         word = chain_complete(pipe, word);
+    unsigned state;
     if (zu_likely(atomic_load_explicit(&pipe->reader_state, memory_order_relaxed) == ZU_READER_POLLING)) {
         /* release: the frames, to the reader's acquire. The fence keeps the compiler from looking first. */
         atomic_store_explicit(&shown->word, word, memory_order_release);
         atomic_signal_fence(memory_order_seq_cst);
         if (zu_likely(atomic_load_explicit(&pipe->reader_state, memory_order_relaxed) == ZU_READER_POLLING))
             return;
+        /*
+         * It has stopped polling, perhaps with its barrier behind it and our store still on the way. A read-modify-write:
+         * either the reader's own, in zu_pipe_reader_sleep, comes after it and then sees the word, or we see it asleep.
+         * On the state, because a sealed chunk may be gone by now.
+         */
+        state = atomic_fetch_or_explicit(&pipe->reader_state, 0, memory_order_seq_cst);
     } else {
         /* seq_cst: the word first, then the state; zu_pipe_reader_sleep does the opposite. */
         atomic_exchange_explicit(&shown->word, word, memory_order_seq_cst);
+        state = atomic_load_explicit(&pipe->reader_state, memory_order_seq_cst);
     }
-    if (zu_unlikely(atomic_load_explicit(&pipe->reader_state, memory_order_seq_cst) == ZU_READER_ASLEEP))
+    if (zu_unlikely(state == ZU_READER_ASLEEP))
         wake_reader(pipe);
 }
 
@@ -189,7 +197,7 @@ int zu_pipe_write(struct zu_pipe *pipe, const void *data, size_t size, bool more
     uint8_t *at = pipe->w_chunk->data + pipe->w_at;
     size_t head = zu_frame_encode(at, more, size);
     if (zu_likely(size)) /* data may be NULL */
-        memcpy(at + head, data, size);
+        zu_copy(at + head, data, size);
     pipe->w_at += (uint32_t)(head + size);
     frame_finish(pipe, more);
     return 0;

@@ -116,6 +116,13 @@ static int accepted(int fd, const struct zu_settings *settings)
     return zu_sockopt_connection(fd, peer.any.sa_family, &settings->sockopt);
 }
 
+static int plain(const char *address, bool ipv6, char *text, size_t size)
+{
+    struct zu_inet inet;
+    int err = zu_inet_resolve(address, ipv6, &inet);
+    return err ? err : zu_inet_format(&inet.address.any, text, size);
+}
+
 static void peer_text(int fd, char *text, size_t size)
 {
     union zu_inet_address peer;
@@ -130,5 +137,6 @@ const struct zu_transport zu_transport_tcp = {
     .listen = tcp_listen,
     .dial = dial,
     .accepted = accepted,
+    .plain = plain,
     .peer_text = peer_text,
 };

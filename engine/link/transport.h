@@ -36,6 +36,8 @@ struct zu_transport {
     int (*dial)(const char *address, const struct zu_settings *settings, struct zu_target *ret_target);
     /* The shard: may this peer stay? Applies the options of a connection. Negative: close it. */
     int (*accepted)(int fd, const struct zu_settings *settings);
+    /* zmq_unbind's thread: the whole endpoint with names looked up, as listen would have it. NULL when there are none. */
+    int (*plain)(const char *address, bool ipv6, char *text, size_t size);
     /* Peer-Address, into `text`; an empty string when there is none. NULL when there never is. */
     void (*peer_text)(int fd, char *text, size_t size);
 };

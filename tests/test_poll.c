@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+#include "kit.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+Test(poll, wrong_arguments)
+{
+    zmq_pollitem_t item = {.fd = -1, .events = ZMQ_POLLIN};
+    KIT_FAILS(EINVAL, zmq_poll(&item, -1, 0));
+    KIT_FAILS(EFAULT, zmq_poll(NULL, 1, 0));
+    cr_assert_eq(zmq_poll(NULL, 0, 0), 0);
+    uint64_t start_ms = kit_now_ms();
+    cr_assert_eq(zmq_poll(NULL, 0, 20), 0);
+    cr_assert_geq(kit_now_ms() - start_ms, 19);
+}
+
+Test(poll, one_socket)
+{
+    for (int t = 0; t < KIT_TRANSPORTS; t++) {
+        struct kit_pair pair = kit_pair(kit_transports[t], ZMQ_PUSH, ZMQ_PULL);
+        zmq_pollitem_t in = {.socket = pair.to, .events = ZMQ_POLLIN | ZMQ_POLLOUT, .revents = 77};
+        zmq_pollitem_t out = {.socket = pair.from, .events = ZMQ_POLLIN | ZMQ_POLLOUT};
+        cr_assert_eq(zmq_poll(&in, 1, 10), 0);
+        cr_assert_eq(in.revents, 0);
+        cr_assert_eq(zmq_poll(&out, 1, KIT_WAIT_MS), 1);
+        cr_assert_eq(out.revents, ZMQ_POLLOUT);
+        kit_send_text(pair.from, "a", 0);
+        for (int i = 0; i < 2; i++) { /* it stays ready until it is read */
+            cr_assert_eq(zmq_poll(&in, 1, KIT_WAIT_MS), 1);
+            cr_assert_eq(in.revents, ZMQ_POLLIN);
+        }
+        kit_recv_text(pair.to, "a");
+        cr_assert_eq(zmq_poll(&in, 1, 0), 0);
+        in.events = 0;
+        kit_send_text(pair.from, "b", 0);
+        cr_assert_eq(zmq_poll(&in, 1, 10), 0, "nothing was asked for");
+        kit_pair_end(&pair);
+    }
+}
+
+Test(poll, sockets_and_descriptors)
+{
+    struct kit_pair pair = kit_pair("tcp", ZMQ_PUSH, ZMQ_PULL);
+    int event = eventfd(0, EFD_NONBLOCK), ends[2];
+    cr_assert_eq(pipe(ends), 0);
+    zmq_pollitem_t items[] = {
+        {.socket = pair.to, .fd = event, .events = ZMQ_POLLIN},
+        {.fd = event, .events = ZMQ_POLLIN},
+        {.fd = ends[1], .events = ZMQ_POLLOUT},
+        {.fd = ends[0], .events = ZMQ_POLLIN},
+        {.fd = -1, .events = ZMQ_POLLIN},
+    };
+    cr_assert_eq(zmq_poll(items, 5, 0), 1, "the pipe takes more");
+    cr_assert_eq(items[2].revents, ZMQ_POLLOUT);
+    items[2].events = 0;
+    cr_assert_eq(zmq_poll(items, 5, 10), 0);
+    eventfd_write(event, 1);
+    cr_assert_eq(zmq_poll(items, 5, KIT_WAIT_MS), 1);
+    cr_assert(items[0].revents == 0 && items[1].revents == ZMQ_POLLIN, "the socket wins over its descriptor");
+    eventfd_t count;
+    eventfd_read(event, &count);
+    kit_send_text(pair.from, "a", 0);
+    cr_assert_eq(zmq_poll(items, 5, KIT_WAIT_MS), 1);
+    cr_assert_eq(items[0].revents, ZMQ_POLLIN);
+    eventfd_write(event, 1);
+    cr_assert_eq(zmq_poll(items, 5, KIT_WAIT_MS), 2);
+    close(ends[1]);
+    cr_assert_eq(zmq_poll(items + 3, 2, KIT_WAIT_MS), 1);
+    cr_assert_eq(items[3].revents, ZMQ_POLLERR, "hung up");
+    close(ends[0]);
+    close(event);
+    kit_pair_end(&pair);
+}
+
+static int poll_forever(void *arg)
+{
+    zmq_pollitem_t *items = arg;
+    return zmq_poll(items, 20, -1);
+}
+
+/* More items than fit on the stack, woken by the last. */
+Test(poll, many_items)
+{
+    void *context = zmq_ctx_new();
+    zmq_pollitem_t items[20];
+    char text[KIT_ENDPOINT_SIZE];
+    for (int i = 0; i < 20; i++)
+        items[i] = (zmq_pollitem_t){.socket = kit_socket(context, ZMQ_PULL), .events = ZMQ_POLLIN};
+    void *from = kit_socket(context, ZMQ_PUSH);
+    KIT_OK(zmq_connect(from, kit_bind(items[19].socket, "tcp", text)));
+    struct kit_thread thread;
+    kit_thread_start(&thread, poll_forever, items);
+    kit_send_text(from, "wake", 0);
+    cr_assert_eq(kit_thread_join(&thread), 0);
+    for (int i = 0; i < 20; i++) {
+        cr_assert_eq(items[i].revents, i == 19 ? ZMQ_POLLIN : 0);
+        KIT_OK(zmq_close(items[i].socket));
+    }
+    KIT_OK(zmq_close(from));
+    KIT_OK(zmq_ctx_term(context));
+}
+
+static uint64_t thread_cpu_ns(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+}
+
+/* A descriptor left readable by a wake-up that came behind its note would make poll spin. */
+Test(poll, sleeps_between_messages)
+{
+    for (int t = 0; t < KIT_TRANSPORTS; t++) {
+        struct kit_pair pair = kit_pair(kit_transports[t], ZMQ_PUSH, ZMQ_PULL);
+        zmq_pollitem_t items[2] = {{.socket = pair.to, .events = ZMQ_POLLIN}, {.fd = -1, .events = ZMQ_POLLIN}};
+        for (int i = 0; i < 300; i++) {
+            kit_send_text(pair.from, "a", 0);
+            while (kit_readable(pair.to, 0) || zmq_poll(items, 2, KIT_WAIT_MS) == 1) {
+                kit_recv_text(pair.to, "a");
+                break;
+            }
+        }
+        uint64_t before_ns = thread_cpu_ns();
+        cr_assert_eq(zmq_poll(items, 2, 100), 0);
+        cr_assert_lt(thread_cpu_ns() - before_ns, 50000000, "%s", kit_transports[t]);
+        kit_pair_end(&pair);
+    }
+}
+
+/* As an event loop does it: edge-triggered, reading ZMQ_EVENTS after each edge and after each recv. */
+Test(poll, zmq_fd_through_an_edge_triggered_epoll)
+{
+    enum { MESSAGES = 2000 };
+    for (int t = 0; t < KIT_TRANSPORTS; t++) {
+        struct kit_pair pair = kit_pair(kit_transports[t], ZMQ_PUSH, ZMQ_PULL);
+        int epoll = epoll_create1(0);
+        struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+        epoll_ctl(epoll, EPOLL_CTL_ADD, kit_get(pair.to, ZMQ_FD), &event);
+        int sent = 0, got = 0;
+        uint32_t random = 12345;
+        while (got < MESSAGES) {
+            for (uint32_t burst = kit_random(&random) % 40; burst > 0 && sent < MESSAGES; burst--, sent++)
+                KIT_OK(zmq_send(pair.from, &sent, sizeof sent, 0));
+            while (kit_get(pair.to, ZMQ_EVENTS) & ZMQ_POLLIN) {
+                int number;
+                cr_assert_eq(zmq_recv(pair.to, &number, sizeof number, ZMQ_DONTWAIT), (int)sizeof number);
+                cr_assert_eq(number, got++);
+            }
+            if (got < sent)
+                cr_assert_eq(epoll_wait(epoll, &event, 1, KIT_WAIT_MS), 1, "%s: %d of %d", kit_transports[t], got, sent);
+        }
+        close(epoll);
+        kit_pair_end(&pair);
+    }
+}
+
+/* As a loop that is level-triggered does it: after ZMQ_EVENTS says nothing, the descriptor is quiet. */
+Test(poll, zmq_fd_becomes_quiet)
+{
+    struct kit_pair pair = kit_pair("tcp", ZMQ_PUSH, ZMQ_PULL);
+    struct pollfd fd = {.fd = kit_get(pair.to, ZMQ_FD), .events = POLLIN};
+    for (int i = 0; i < 500; i++) {
+        kit_send_text(pair.from, "a", 0);
+        while (!(kit_get(pair.to, ZMQ_EVENTS) & ZMQ_POLLIN))
+            cr_assert_eq(poll(&fd, 1, KIT_WAIT_MS), 1);
+        kit_recv_text(pair.to, "a");
+    }
+    KIT_UNTIL((kit_get(pair.to, ZMQ_EVENTS), poll(&fd, 1, 20)) == 0);
+    kit_pair_end(&pair);
+}
+
+Test(poll, writable_again_when_there_is_room)
+{
+    for (int t = 0; t < KIT_TRANSPORTS; t++) {
+        void *context = zmq_ctx_new();
+        char text[KIT_ENDPOINT_SIZE];
+        void *to = kit_socket(context, ZMQ_PULL), *from = kit_socket(context, ZMQ_PUSH);
+        kit_set(from, ZMQ_SNDHWM, 2);
+        kit_set(to, ZMQ_RCVHWM, 2);
+        KIT_OK(zmq_connect(from, kit_bind(to, kit_transports[t], text)));
+        static uint8_t large[1 << 20];
+        int sent = 0;
+        zmq_pollitem_t out[2] = {{.socket = from, .events = ZMQ_POLLOUT}, {.fd = -1}};
+        while (zmq_poll(out, 1 + sent % 2, 200) == 1) {
+            KIT_OK(zmq_send(from, large, sizeof large, ZMQ_DONTWAIT));
+            sent++;
+        }
+        KIT_FAILS(EAGAIN, zmq_send(from, large, sizeof large, ZMQ_DONTWAIT));
+        for (int i = 0; i < sent; i++)
+            cr_assert_eq(zmq_recv(to, large, sizeof large, 0), (int)sizeof large);
+        cr_assert_eq(zmq_poll(out, 2, KIT_WAIT_MS), 1, "%s after %d", kit_transports[t], sent);
+        KIT_OK(zmq_close(from));
+        KIT_OK(zmq_close(to));
+        KIT_OK(zmq_ctx_term(context));
+    }
+}
