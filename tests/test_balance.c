@@ -27,8 +27,8 @@ static void end(unsigned count)
 
 static void expect_message(struct zu_peer *peer, uint64_t n)
 {
-    uint64_t got;
-    bool more;
+    uint64_t got = 0;
+    bool more = true;
     cr_assert_eq(far_take(peer, &got, &more), 0);
     cr_assert_eq(got, n);
     cr_assert_not(more);

@@ -27,8 +27,8 @@ static void end(unsigned count)
 
 static void expect_frame(uint64_t n, bool more)
 {
-    uint64_t got;
-    bool got_more;
+    uint64_t got = 0;
+    bool got_more = false;
     cr_assert_eq(near_take(&got, &got_more), 0);
     cr_assert_eq(got, n);
     cr_assert_eq(got_more, more);

@@ -8,8 +8,8 @@
 
 static void expect_taken(uint64_t n)
 {
-    uint64_t got;
-    bool more;
+    uint64_t got = 0;
+    bool more = true;
     cr_assert_eq(near_take(&got, &more), 0);
     cr_assert_eq(got, n);
     cr_assert_not(more);
@@ -17,8 +17,8 @@ static void expect_taken(uint64_t n)
 
 static void expect_sent(struct zu_peer *peer, uint64_t n)
 {
-    uint64_t got;
-    bool more;
+    uint64_t got = 0;
+    bool more = true;
     cr_assert_eq(far_take(peer, &got, &more), 0);
     cr_assert_eq(got, n);
     cr_assert_not(more);

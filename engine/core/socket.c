@@ -180,24 +180,18 @@ void zu_socket_part_from(struct zu_socket *socket, const void *id)
     }
 }
 
-static uint64_t limit_of(int own, int64_t share)
-{
-    if (share < 0)
-        return (uint64_t)own;
-    return own && share ? (uint64_t)own + (uint64_t)share : 0;
-}
-
 void zu_socket_apply_hwm(struct zu_socket *socket)
 {
+    uint64_t out_hwm = (uint64_t)socket->options.send_hwm, in_hwm = (uint64_t)socket->options.recv_hwm;
     zu_list_each(link, after, &socket->peers)
     {
         struct zu_peer *peer = zu_container_of(link, struct zu_peer, link);
-        int64_t out_share = atomic_load_explicit(&peer->out_share, memory_order_relaxed);
-        int64_t in_share = atomic_load_explicit(&peer->in_share, memory_order_relaxed);
+        if (zu_inproc_set_hwm(peer, out_hwm, in_hwm))
+            continue;
         if (peer->out_open)
-            zu_pipe_set_hwm(peer->out, limit_of(socket->options.send_hwm, out_share));
+            zu_pipe_set_hwm(peer->out, out_hwm);
         if (peer->in_open)
-            zu_pipe_set_hwm(peer->in, limit_of(socket->options.recv_hwm, in_share));
+            zu_pipe_set_hwm(peer->in, in_hwm);
     }
 }
 

@@ -11,14 +11,16 @@
 #include "flow/pipe.h"
 
 struct zu_peer;
+struct zu_driver;
 
 /*
  * Who may hand `out` to the kernel: one at a time, its shard or, for a batch, the sending thread. Link's to use
  * (link/outlet.h); here because it lives as long as the peer.
  */
 struct zu_outlet {
-    _Atomic uint32_t state; /* see link/outlet.h */
-    int fd;                 /* the connection's descriptor; written before the state says idle */
+    _Atomic uint32_t state;   /* see link/outlet.h */
+    int fd;                   /* the connection's descriptor; written before the state says idle */
+    struct zu_driver *driver; /* whose it is; likewise */
 };
 
 /* What the far side offers. */

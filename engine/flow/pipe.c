@@ -94,6 +94,17 @@ void zu_pipe_reader_check(struct zu_pipe *pipe)
     wake_writer(pipe);
 }
 
+void zu_pipe_passed(struct zu_pipe *pipe, uint64_t bytes)
+{
+    bytes += atomic_load_explicit(&pipe->read_bytes, memory_order_relaxed);
+    atomic_store_explicit(&pipe->read_bytes, bytes, memory_order_relaxed);
+    uint64_t pace = atomic_load_explicit(&pipe->pace_bytes, memory_order_relaxed);
+    if (pace && bytes >= pace) {
+        atomic_store_explicit(&pipe->pace_bytes, 0, memory_order_relaxed);
+        wake_writer(pipe);
+    }
+}
+
 struct zu_pipe_counts zu_pipe_count(struct zu_pipe *pipe)
 {
     struct zu_pipe_counts counts;

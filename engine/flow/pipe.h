@@ -24,7 +24,7 @@
 #include "wire/frame.h"
 
 /* A payload up to this size is copied behind its head; a larger one goes by reference. Measured: bench/README.md. */
-#define ZU_PIPE_COPY_MAX 4096
+#define ZU_PIPE_COPY_MAX 20000
 /* A received body of this size or more becomes a slice of its chunk; a smaller one is copied, so as not to pin 80 KiB. */
 #define ZU_PIPE_SLICE_MIN 4096
 
@@ -67,6 +67,7 @@ struct zu_pipe {
     struct zu_chunk *w_kept_chunk; /* end of the last whole message: where a roll-back returns to */
     uint64_t w_kept_word;       /* that place as a published word: one store per message, where four would stall */
     struct zu_origin *w_origin; /* of what is written from now on; one reference, or NULL */
+    uint64_t w_fed_bytes;       /* feeding: bytes ever received into the pipe */
     uint64_t w_open_bytes;      /* scanning: bytes of the message that is not whole yet */
 
     /* Reader. */
@@ -86,10 +87,12 @@ struct zu_pipe {
 
     /* Written by the reader, read by the writer that believes the pipe to be full, and by counters. */
     _Atomic uint64_t read_count ZU_ALIGNED_LINE; /* messages consumed: release; acquire in admit */
+    _Atomic uint64_t read_bytes; /* bytes of the chunks and references passed: relaxed, only paces the writer */
     _Atomic bool reader_gone; /* what is unread stays unread: relaxed, for counters */
 
     /* Written by both. */
     _Atomic unsigned reader_state ZU_ALIGNED_LINE; /* enum zu_reader_state: see pipe_wake.h */
+    _Atomic uint64_t pace_bytes;    /* a feeding writer waits for read_bytes to reach this; relaxed: its timer backs it up */
     _Atomic unsigned writer_asleep; /* seq_cst exchanges on both sides: see writer_sleep and reader_check */
 };
 
@@ -212,6 +215,8 @@ ZU_INLINE void zu_pipe_reader_rests(struct zu_pipe *pipe)
         zu_pipe_reader_check(pipe);
 }
 void zu_pipe_drop_ref(struct zu_pipe *pipe);
+/* `bytes` more are behind the reader: a feeding writer that went slow to stay in the cache may go on. */
+void zu_pipe_passed(struct zu_pipe *pipe, uint64_t bytes);
 
 /* Message n ended at the reader's side. */
 ZU_INLINE void zu_pipe_consumed(struct zu_pipe *pipe, uint64_t messages)

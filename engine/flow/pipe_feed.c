@@ -10,6 +10,12 @@
 
 #include <errno.h>
 
+/* Unread bytes at which the writer goes slow, and how many the reader leaves when it wakes it. Half a core's cache. */
+#ifndef LAG_HIGH
+#define LAG_HIGH (384 * 1024)
+#endif
+#define LAG_LOW (LAG_HIGH / 3)
+
 /* How far the scan asks for bytes ahead: each head's place depends on the one before, so the cache must not be waited for. */
 enum { PREFETCH_BYTES = 1024 };
 
@@ -151,6 +157,7 @@ int zu_pipe_feed_tail(struct zu_pipe *pipe, uint32_t size, const struct zu_feed_
                       struct zu_feed_want *ret_want)
 {
     pipe->w_raw += size;
+    pipe->w_fed_bytes += size;
     return scan(pipe, limits, ret_want);
 }
 
@@ -181,6 +188,7 @@ int zu_pipe_feed(struct zu_pipe *pipe, struct zu_chunk *chunk, uint32_t from, ui
         zu_pipe_roll_back(pipe); /* the tail had nothing but that: commands, and they are dropped */
     zu_pipe_chunk_link(pipe, chunk);
     pipe->w_raw = from + size;
+    pipe->w_fed_bytes += size;
     return scan(pipe, limits, ret_want);
 }
 
@@ -192,6 +200,7 @@ size_t zu_pipe_large_begin(struct zu_pipe *pipe, void *into, size_t room)
         arrived = room;
     memcpy(into, at + ZU_FRAME_HEAD_MAX, arrived);
     pipe->w_raw = pipe->w_at + ZU_FRAME_HEAD_MAX;
+    pipe->w_fed_bytes -= arrived;
     return arrived;
 }
 
@@ -200,6 +209,7 @@ void zu_pipe_large_end(struct zu_pipe *pipe, struct zu_buf *buf, size_t size)
     bool more = pipe->w_chunk->data[pipe->w_at] & ZU_FRAME_MORE;
     pipe->w_at += ZU_FRAME_HEAD_MAX;
     zu_pipe_add_ref(pipe, zu_owner_of_buf(buf), buf->data, size);
+    pipe->w_fed_bytes += size;
     pipe->w_raw = pipe->w_at;
     pipe->w_inside = more;
     if (more) {
@@ -215,4 +225,26 @@ void zu_pipe_large_end(struct zu_pipe *pipe, struct zu_buf *buf, size_t size)
 bool zu_pipe_feed_is_full(struct zu_pipe *pipe)
 {
     return !zu_pipe_admits(pipe) && zu_pipe_writer_sleep(pipe);
+}
+
+bool zu_pipe_feed_lags(struct zu_pipe *pipe)
+{
+    uint64_t lag = pipe->w_fed_bytes - atomic_load_explicit(&pipe->read_bytes, memory_order_relaxed);
+    if (zu_likely(lag < LAG_HIGH))
+        return false;
+    struct zu_pipe_counts counts = zu_pipe_count(pipe);
+    if (counts.held == 0) {
+        /* Commands and lost connections leave bytes that no reader passes: begin anew. */
+        pipe->w_fed_bytes -= lag;
+        return false;
+    }
+    atomic_store_explicit(&pipe->pace_bytes, pipe->w_fed_bytes - LAG_LOW, memory_order_relaxed);
+    atomic_exchange_explicit(&pipe->writer_asleep, 1, memory_order_seq_cst);
+    return true;
+}
+
+bool zu_pipe_feed_resume(struct zu_pipe *pipe)
+{
+    atomic_store_explicit(&pipe->pace_bytes, 0, memory_order_relaxed);
+    return atomic_exchange_explicit(&pipe->writer_asleep, 0, memory_order_seq_cst);
 }

@@ -51,6 +51,13 @@ uint8_t *zu_pipe_tail(struct zu_pipe *pipe, uint32_t need);
 int zu_pipe_feed_tail(struct zu_pipe *pipe, uint32_t size, const struct zu_feed_limits *limits,
                       struct zu_feed_want *ret_want);
 
+/*
+ * The reader lags so far behind that received bytes would leave the cache before it comes to them. True: the writer note
+ * will come when it has caught up; a caller that waits no longer asks zu_pipe_feed_resume, and goes on if that is true.
+ */
+bool zu_pipe_feed_lags(struct zu_pipe *pipe);
+bool zu_pipe_feed_resume(struct zu_pipe *pipe);
+
 /* Messages in the pipe have reached its limit: the connection should stop reading. May set the writer asleep (true). */
 bool zu_pipe_feed_is_full(struct zu_pipe *pipe);
 

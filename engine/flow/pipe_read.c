@@ -24,6 +24,7 @@ int zu_pipe_refill(struct zu_pipe *pipe)
         }
         if (word & ZU_CHUNK_SEALED) {
             struct zu_chunk *next = chunk->next;
+            zu_pipe_passed(pipe, zu_word_end(word) - chunk->begin);
             pipe->r_chunk = next;
             pipe->r_at = pipe->r_end = next->data + next->begin;
             pipe->r_ref = pipe->r_ref_end = 0;
@@ -63,8 +64,9 @@ int zu_pipe_view_long(struct zu_pipe *pipe, struct zu_view *ret_view)
 
 void zu_pipe_drop_ref(struct zu_pipe *pipe)
 {
-    zu_owner_drop(zu_chunk_ref_at(pipe->r_chunk, pipe->r_ref)->owner);
-    pipe->r_ref++;
+    struct zu_chunk_ref *ref = zu_chunk_ref_at(pipe->r_chunk, pipe->r_ref++);
+    zu_pipe_passed(pipe, ref->size);
+    zu_owner_drop(ref->owner);
 }
 
 static void msg_of_ref(struct zu_chunk_ref *ref, struct zu_msg *ret_msg)

@@ -2,7 +2,7 @@
 /*
  * The seam to the kernel: operations are started, completions come back, another thread can wake the wait. One ops table,
  * several drivers: io_uring for real, a simulated network for tests; an epoll one can be added without touching a caller.
- * All slots but wake and the shard's making run on the driver's thread.
+ * All slots but wake, send_now and the shard's making run on the driver's thread.
  */
 #ifndef ZU_IO_DRIVER_H
 #define ZU_IO_DRIVER_H
@@ -31,12 +31,14 @@ struct zu_op {
     zu_op_done *done;      /* called from wait, never from a start */
     bool busy;             /* started and not over: the driver's to change */
     bool cancelled;        /* cancel was asked: the driver's */
+    bool once;             /* recv_stream: one chunk will do, set by the caller; a driver may ignore it */
     struct msghdr message; /* send and recv_into: pieces, set by the caller */
     void *slot;            /* the driver's own */
 };
 
 struct zu_driver_ops {
     const char *name;
+    bool simulated; /* a test steps its shard: no thread is started */
     /* On the thread that will use the driver, once, before anything else. 0 or a negative errno. */
     int (*start)(struct zu_driver *driver);
     void (*free)(struct zu_driver *driver);
@@ -47,6 +49,8 @@ struct zu_driver_ops {
     void (*recv_into)(struct zu_driver *driver, struct zu_op *op, int fd);
     /* Sends op->message's pieces; may be short, and then says how much was taken. */
     void (*send)(struct zu_driver *driver, struct zu_op *op, int fd);
+    /* Any thread, while no send is busy on `fd`: sends what is taken without waiting. Bytes, or a negative errno. */
+    ssize_t (*send_now)(struct zu_driver *driver, int fd, const struct msghdr *message);
     /* Each result is a new non-blocking, close-on-exec descriptor. */
     void (*accept_stream)(struct zu_driver *driver, struct zu_op *op, int fd);
     /* `address` need not outlive the call's completion. */

@@ -41,7 +41,7 @@ struct zu_shard {
 
 /* Takes over the driver, also on failure. */
 int zu_shard_init(struct zu_shard *shard, struct zu_driver *driver);
-/* Runs the shard on a thread of its own: 0, or a negative errno with no thread. */
+/* Runs the shard on a thread of its own, unless a test steps it: 0, or a negative errno with no thread. */
 int zu_shard_start(struct zu_shard *shard, const struct zu_shard_thread *how);
 /* Ends the thread when there is one. Nothing may live on the shard any more. */
 void zu_shard_fini(struct zu_shard *shard);

@@ -177,6 +177,20 @@ static void send_pieces(struct zu_driver *seam, struct zu_op *op, int fd)
     op_start(seam, op, fd, &send_kind);
 }
 
+static ssize_t send_now(struct zu_driver *seam, int fd, const struct msghdr *message)
+{
+    struct zu_sim *sim = sim_driver_of(seam)->sim;
+    struct zu_sim_socket *socket = zu_sim_find(sim, fd);
+    assert(socket && !socket->pending[ZU_SIM_SEND].op);
+    if (zu_sim_strikes(sim, sim->faults.no_memory))
+        return -ENOMEM;
+    if (socket->state == ZU_SIM_CONNECTED && zu_sim_strikes(sim, sim->faults.resets))
+        zu_sim_break(sim, socket);
+    if (zu_sim_send_due_ns(socket) > sim->now_ns)
+        return -EAGAIN;
+    return zu_sim_put(sim, socket, message->msg_iov, message->msg_iovlen);
+}
+
 static void accept_stream(struct zu_driver *seam, struct zu_op *op, int fd)
 {
     op_start(seam, op, fd, &accept_kind);
@@ -333,11 +347,13 @@ static void sim_driver_free(struct zu_driver *seam)
 
 static const struct zu_driver_ops sim_ops = {
     .name = "simulated",
+    .simulated = true,
     .start = start,
     .free = sim_driver_free,
     .recv_stream = recv_stream,
     .recv_into = recv_into,
     .send = send_pieces,
+    .send_now = send_now,
     .accept_stream = accept_stream,
     .connect = connect_to,
     .cancel = cancel,

@@ -78,7 +78,7 @@ static void recv_stream(struct zu_driver *driver, struct zu_op *op, int fd)
     if (!entry)
         return;
     io_uring_prep_recv(entry, fd, NULL, 0, 0);
-    entry->ioprio = uring->multishot ? IORING_RECV_MULTISHOT : 0;
+    entry->ioprio = uring->multishot && !op->once ? IORING_RECV_MULTISHOT : 0;
     entry->flags |= IOSQE_BUFFER_SELECT;
     entry->buf_group = BUFFER_GROUP;
     io_uring_sqe_set_data(entry, op);
@@ -174,6 +174,13 @@ static ZU_COLD void stillborn_complete(struct uring *uring)
         op->done(op, -ENOMEM, 0, NULL);
         op = next;
     }
+}
+
+static ssize_t send_now(struct zu_driver *driver, int fd, const struct msghdr *message)
+{
+    (void)driver;
+    ssize_t sent = sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return sent < 0 ? -errno : sent;
 }
 
 static void shutdown_fd(struct zu_driver *driver, int fd)
@@ -347,6 +354,7 @@ static const struct zu_driver_ops uring_ops = {
     .recv_stream = recv_stream,
     .recv_into = recv_into,
     .send = send_pieces,
+    .send_now = send_now,
     .accept_stream = accept_stream,
     .connect = connect_to,
     .cancel = cancel,

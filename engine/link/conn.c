@@ -46,6 +46,15 @@ void zu_conn_settle(struct zu_conn *conn)
     zu_mailbox_post(&conn->shard->box, &conn->settle);
 }
 
+static void pace_over(struct zu_timer *timer)
+{
+    struct zu_conn *conn = zu_container_of(timer, struct zu_conn, rx_pace);
+    if (!zu_pipe_feed_resume(conn->peer->in))
+        return; /* the reader was faster: its note is on the way */
+    conn->rx_paused = false;
+    zu_conn_recv(conn);
+}
+
 static void recv_again(struct zu_timer *timer)
 {
     zu_conn_recv(zu_container_of(timer, struct zu_conn, rx_retry));
@@ -102,6 +111,7 @@ struct zu_conn *zu_conn_new(struct zu_shard *shard, const struct zu_home *home, 
     conn->handshake_timer.fired = handshake_late;
     conn->linger_timer.fired = linger_over;
     conn->rx_retry.fired = recv_again;
+    conn->rx_pace.fired = pace_over;
     conn->settle.run = run_settle;
     conn->tx_stream.fired = stream_due;
     conn->limits = (struct zu_feed_limits){
@@ -150,7 +160,7 @@ bool zu_conn_become_ready(struct zu_conn *conn)
         zu_conn_close(conn, -ENOMEM);
         return false;
     }
-    zu_outlet_open(&conn->peer->outlet, conn->fd);
+    zu_outlet_open(&conn->peer->outlet, conn->shard->driver, conn->fd);
     conn->ready = true;
     zu_heartbeat_start(conn);
     return true;
@@ -166,6 +176,7 @@ void zu_conn_close(struct zu_conn *conn, int err)
     zu_timer_clear(timers, &conn->handshake_timer);
     zu_timer_clear(timers, &conn->linger_timer);
     zu_timer_clear(timers, &conn->rx_retry);
+    zu_timer_clear(timers, &conn->rx_pace);
     zu_timer_clear(timers, &conn->tx_stream);
     zu_heartbeat_stop(conn);
     struct zu_driver *driver = conn->shard->driver;
@@ -200,6 +211,7 @@ void zu_conn_out_readable(struct zu_conn *conn)
 
 void zu_conn_in_writable(struct zu_conn *conn)
 {
+    zu_timer_clear(&conn->shard->timers, &conn->rx_pace);
     conn->rx_paused = false;
     zu_conn_recv(conn);
 }

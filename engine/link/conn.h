@@ -54,8 +54,10 @@ struct zu_conn {
     struct zu_timer linger_timer;      /* after hanging up */
 
     struct zu_op rx;                   /* receiving, by stream or into `large` */
+    bool rx_streams;                   /* the last receive filled its buffer */
     bool rx_direct;                    /* rx receives into `large` */
     bool rx_paused;                    /* `in` is full: wait for room */
+    struct zu_timer rx_pace;           /* paused because the reader lags: how long we wait for it */
     struct zu_timer rx_retry;          /* after a want of memory */
     struct zu_buf *large;              /* a frame that is received into memory of its own */
     uint64_t large_size;               /* its payload; 0 when there is none */

@@ -16,6 +16,7 @@ enum {
     TAIL_BYTES = 256,                /* received behind a large frame: the next head, and a little */
     LARGE_FIRST_MAX = 2 * 1024 * 1024, /* memory taken on the peer's word; more only as bytes arrive */
     MEMORY_RETRY_MS = 10,
+    PACE_NS = 1000000, /* how long a lagging reader is waited for before it is served beyond the cache */
 };
 
 static void stop(struct zu_conn *conn)
@@ -56,6 +57,7 @@ void zu_conn_recv(struct zu_conn *conn)
         return;
     }
     conn->rx_direct = false;
+    conn->rx.once = conn->rx_streams;
     conn->shard->driver->ops->recv_stream(conn->shard->driver, &conn->rx, conn->fd);
 }
 
@@ -181,13 +183,19 @@ static int arrived(struct zu_conn *conn, size_t size, struct zu_chunk *chunk)
     zu_heartbeat_heard(conn);
     if (conn->rx_direct)
         return direct_arrived(conn, size);
+    /* A full buffer means more behind it: one at a time then, or the kernel fills them all before we see the first. */
+    conn->rx_streams = size == ZU_RECEIVE_SIZE;
     return traffic(conn, chunk, ZU_RECEIVE_HEADROOM, (uint32_t)size);
 }
 
 static void hold_back(struct zu_conn *conn)
 {
-    if (conn->ready && !conn->rx_paused && zu_pipe_feed_is_full(conn->peer->in))
-        conn->rx_paused = true;
+    if (conn->ready && !conn->rx_paused) {
+        if (zu_pipe_feed_is_full(conn->peer->in))
+            conn->rx_paused = true;
+        else if (zu_pipe_feed_lags(conn->peer->in))
+            conn->rx_paused = zu_shard_timer(conn->shard, &conn->rx_pace, PACE_NS) == 0;
+    }
     if (conn->rx.busy && (conn->rx_paused || is_worth_direct(conn)))
         stop(conn);
 }

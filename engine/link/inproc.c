@@ -29,7 +29,6 @@ struct zu_inproc_connect {
     struct zu_mailbox *box;      /* the connecting socket's; a reference */
     struct zu_peer *near;        /* the connecting socket's */
     struct zu_peer *other;       /* the binder's to be; its far is NULL meanwhile */
-    struct zu_settings *settings; /* the connector's; a reference */
     size_t name_size;            /* with NUL */
     char name[];                 /* what follows "inproc://" */
 };
@@ -42,7 +41,6 @@ void zu_inproc_init(struct zu_inproc *inproc)
 
 static void connect_free(struct zu_inproc_connect *connect)
 {
-    zu_settings_unref(connect->settings);
     zu_free(connect, sizeof *connect + connect->name_size);
 }
 
@@ -94,9 +92,42 @@ static uint64_t hwm_sum(uint64_t out, uint64_t in)
     return out && in ? out + in : 0;
 }
 
+static void set_share(struct zu_peer *other, uint64_t out_hwm, uint64_t in_hwm)
+{
+    atomic_store_explicit(&other->in_share, (int64_t)out_hwm, memory_order_relaxed);
+    atomic_store_explicit(&other->out_share, (int64_t)in_hwm, memory_order_relaxed);
+}
+
+static uint64_t out_hwm_of(const struct zu_peer *peer, uint64_t own)
+{
+    int64_t share = atomic_load_explicit(&peer->out_share, memory_order_relaxed);
+    return share < 0 ? own : hwm_sum(own, (uint64_t)share);
+}
+
+static uint64_t in_hwm_of(const struct zu_peer *peer, uint64_t own)
+{
+    int64_t share = atomic_load_explicit(&peer->in_share, memory_order_relaxed);
+    return share < 0 ? own : hwm_sum(own, (uint64_t)share);
+}
+
+bool zu_inproc_set_hwm(struct zu_peer *peer, uint64_t out_hwm, uint64_t in_hwm)
+{
+    if (peer->ops != &peer_ops)
+        return false;
+    pthread_mutex_lock(&meeting); /* against the other socket, which may be doing the same, and against the meeting */
+    if (peer->far)
+        set_share(peer->far, out_hwm, in_hwm);
+    if (peer->out_open)
+        zu_pipe_set_hwm(peer->out, out_hwm_of(peer, out_hwm));
+    if (peer->in_open)
+        zu_pipe_set_hwm(peer->in, in_hwm_of(peer, in_hwm));
+    pthread_mutex_unlock(&meeting);
+    return true;
+}
+
 /* Both peers know each other, and the binder is told. */
-static int meet(struct zu_peer *connector, struct zu_mailbox *connector_box, const struct zu_settings *settings,
-                struct zu_peer *binder, const struct zu_home *home)
+static int meet(struct zu_peer *connector, struct zu_mailbox *connector_box, struct zu_peer *binder,
+                const struct zu_home *home)
 {
     const struct zu_settings *bound = home->settings;
     binder->endpoint = home->endpoint;
@@ -105,12 +136,9 @@ static int meet(struct zu_peer *connector, struct zu_mailbox *connector_box, con
     binder->far_box = zu_mailbox_ref(connector_box);
     zu_peer_set_near(binder, home->socket, home->events, home->box);
     connector->far_box = zu_mailbox_ref(home->box);
-    atomic_store_explicit(&connector->out_share, (int64_t)bound->in_hwm, memory_order_relaxed);
-    atomic_store_explicit(&connector->in_share, (int64_t)bound->out_hwm, memory_order_relaxed);
-    atomic_store_explicit(&binder->out_share, (int64_t)settings->in_hwm, memory_order_relaxed);
-    atomic_store_explicit(&binder->in_share, (int64_t)settings->out_hwm, memory_order_relaxed);
-    zu_pipe_set_hwm(connector->out, hwm_sum(settings->out_hwm, bound->in_hwm));
-    zu_pipe_set_hwm(connector->in, hwm_sum(bound->out_hwm, settings->in_hwm));
+    set_share(connector, bound->out_hwm, bound->in_hwm);
+    zu_pipe_set_hwm(binder->out, out_hwm_of(binder, bound->out_hwm));
+    zu_pipe_set_hwm(binder->in, in_hwm_of(binder, bound->in_hwm));
     return zu_mailbox_post(home->box, &binder->attached) ? 0 : -ECONNREFUSED;
 }
 
@@ -133,7 +161,7 @@ static void meet_waiting(struct zu_inproc *inproc, struct zu_inproc_bind *bind)
         if (strcmp(connect->name, bind->name) != 0)
             continue;
         zu_list_remove(&connect->link);
-        meet(connect->near, connect->box, connect->settings, connect->other, &bind->home);
+        meet(connect->near, connect->box, connect->other, &bind->home);
         zu_mailbox_unref(connect->box);
         connect_free(connect);
     }
@@ -183,7 +211,6 @@ static int connect_wait(struct zu_inproc *inproc, const char *name, const struct
     connect->box = zu_mailbox_ref(home->box);
     connect->near = near;
     connect->other = other;
-    connect->settings = zu_settings_ref(home->settings);
     connect->name_size = name_size;
     memcpy(connect->name, name, name_size);
     other->endpoint = connect;
@@ -204,9 +231,10 @@ int zu_inproc_connect(struct zu_inproc *inproc, const char *name, const struct z
     near->far = other;
     near->ops = &peer_ops;
     zu_peer_set_near(near, home->socket, home->events, home->box);
+    set_share(other, home->settings->out_hwm, home->settings->in_hwm);
     pthread_mutex_lock(&meeting);
     struct zu_inproc_bind *bind = bound_find(inproc, name);
-    int err = bind ? meet(near, home->box, home->settings, other, &bind->home) : connect_wait(inproc, name, home, near, other);
+    int err = bind ? meet(near, home->box, other, &bind->home) : connect_wait(inproc, name, home, near, other);
     pthread_mutex_unlock(&meeting);
     if (err) {
         zu_peer_abandon(near);

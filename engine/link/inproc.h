@@ -30,4 +30,7 @@ void zu_inproc_unbind(struct zu_inproc_bind *bind);
  */
 int zu_inproc_connect(struct zu_inproc *inproc, const char *name, const struct zu_home *home, struct zu_peer **ret_peer);
 
+/* Applies new limits of the peer's socket, and tells the other one's share. False: it is no inproc peer. */
+bool zu_inproc_set_hwm(struct zu_peer *peer, uint64_t out_hwm, uint64_t in_hwm);
+
 #endif

@@ -9,13 +9,15 @@
 #include <errno.h>
 
 #include "flow/pipe_drain.h"
+#include "io/driver.h"
 
 enum { CLOSED, IDLE, APPLICATION, APPLICATION_WANTED, SHARD };
 
 enum { PIECES = 64, BATCH_BYTES = 256 * 1024 };
 
-void zu_outlet_open(struct zu_outlet *outlet, int fd)
+void zu_outlet_open(struct zu_outlet *outlet, struct zu_driver *driver, int fd)
 {
+    outlet->driver = driver;
     outlet->fd = fd;
     /* release: descriptor and pipe cursors, to the acquire of flush. */
     atomic_store_explicit(&outlet->state, IDLE, memory_order_release);
@@ -53,8 +55,9 @@ bool zu_outlet_close(struct zu_outlet *outlet)
 }
 
 /* Returns whether everything went out. */
-static bool send_all(struct zu_pipe *out, int fd)
+static bool send_all(struct zu_pipe *out, const struct zu_outlet *outlet)
 {
+    struct zu_driver *driver = outlet->driver;
     struct iovec pieces[PIECES];
     struct msghdr message = {.msg_iov = pieces};
     for (;;) {
@@ -63,7 +66,7 @@ static bool send_all(struct zu_pipe *out, int fd)
         if (count <= 0)
             return true;
         message.msg_iovlen = (size_t)count;
-        ssize_t sent = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t sent = driver->ops->send_now(driver, outlet->fd, &message);
         if (sent < 0)
             return false;
         zu_pipe_handed(out, (size_t)sent);
@@ -81,7 +84,7 @@ void zu_outlet_flush(struct zu_peer *peer)
                                                  memory_order_relaxed))
         return;
     int saved = errno;
-    bool all = send_all(peer->out, outlet->fd);
+    bool all = send_all(peer->out, outlet);
     errno = saved;
     /* release: to the shard's acquire in take. */
     state = atomic_exchange_explicit(&outlet->state, IDLE, memory_order_acq_rel);

@@ -14,7 +14,7 @@
 /* --- the shard --- */
 
 /* A connection is ready: the outlet is idle, over its descriptor. */
-void zu_outlet_open(struct zu_outlet *outlet, int fd);
+void zu_outlet_open(struct zu_outlet *outlet, struct zu_driver *driver, int fd);
 /* True: the write side is the shard's until give. False: a thread is sending; it will post far_wanted. */
 bool zu_outlet_take(struct zu_outlet *outlet);
 void zu_outlet_give(struct zu_outlet *outlet);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blocks come in power-of-two classes. Each thread keeps a short stack of free blocks per class, so a message that is
+ * Blocks come in size classes. Each thread keeps a short stack of free blocks per class, so a message that is
  * made and freed on one thread touches no shared memory; stacks that run over or dry trade whole batches with a common
  * depot under a lock, so a pipeline of threads pays one lock per batch. Larger buffers go to the allocator.
  * It fails only for want of memory, with NULL. A thread that exits gives its stacks to the depot.
@@ -13,12 +13,15 @@
 #include "mem/alloc.h"
 
 enum {
-    CLASS_MIN_SHIFT = 7,  /* 128 bytes: header and the smallest bodies */
-    CLASS_MAX_SHIFT = 17, /* 128 KiB */
-    CLASS_COUNT = CLASS_MAX_SHIFT - CLASS_MIN_SHIFT + 1,
-    STACK_BYTES = 256 * 1024, /* what one thread keeps of one class, at most */
+    SMALL_SHIFT = 7,    /* 128 bytes: header and the smallest bodies */
+    FINE_SHIFT = 12,    /* from 4 KiB on there are four classes to a doubling: blocks at powers of two share cache sets */
+    FINE_STEPS = 4,
+    LAST_SHIFT = 21,    /* classes end at 2 MiB */
+    SMALL_COUNT = FINE_SHIFT - SMALL_SHIFT + 1,
+    CLASS_COUNT = SMALL_COUNT + (LAST_SHIFT - FINE_SHIFT) * FINE_STEPS,
+    STACK_BYTES = 256 * 1024, /* what one thread keeps of one class, at most, unless that is not even two blocks */
     STACK_MAX = 256,          /* blocks, for the small classes */
-    DEPOT_BYTES = 4 * 1024 * 1024, /* what the depot keeps of one class; more goes back to the allocator */
+    DEPOT_BYTES = 8 * 1024 * 1024, /* what the depot keeps in all; more goes back to the allocator */
 };
 
 struct stack {
@@ -35,6 +38,7 @@ struct cache {
 struct depot {
     pthread_mutex_t lock;             /* guards the rest; held for a few instructions per batch */
     struct stack stacks[CLASS_COUNT]; /* free blocks that no thread holds */
+    size_t bytes;                     /* in all of them */
 };
 
 static struct depot depot = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -43,22 +47,36 @@ static pthread_key_t exit_key;
 static _Thread_local struct cache *cache_here;
 static _Thread_local bool cache_gone; /* this thread's destructors have run: no cache any more */
 
+static unsigned shift_of(size_t total)
+{
+    return (unsigned)(64 - __builtin_clzl(total - 1)); /* of the power of two that holds it */
+}
+
 static unsigned class_of(size_t total)
 {
-    if (total <= (size_t)1 << CLASS_MIN_SHIFT)
+    if (total <= (size_t)1 << SMALL_SHIFT)
         return 0;
-    return (unsigned)(64 - __builtin_clzl(total - 1)) - CLASS_MIN_SHIFT;
+    unsigned shift = shift_of(total);
+    if (shift <= FINE_SHIFT)
+        return shift - SMALL_SHIFT;
+    size_t below = (size_t)1 << (shift - 1);
+    size_t step = below / FINE_STEPS;
+    return SMALL_COUNT + (shift - 1 - FINE_SHIFT) * FINE_STEPS + (unsigned)((total - below - 1) / step);
 }
 
 static size_t class_size(unsigned pool_class)
 {
-    return (size_t)1 << (pool_class + CLASS_MIN_SHIFT);
+    if (pool_class < SMALL_COUNT)
+        return (size_t)1 << (pool_class + SMALL_SHIFT);
+    unsigned fine = pool_class - SMALL_COUNT;
+    size_t below = (size_t)1 << (fine / FINE_STEPS + FINE_SHIFT);
+    return below + below / FINE_STEPS * (fine % FINE_STEPS + 1);
 }
 
 static unsigned stack_limit(unsigned pool_class)
 {
     size_t limit = STACK_BYTES / class_size(pool_class);
-    return limit > STACK_MAX ? STACK_MAX : (unsigned)limit;
+    return limit > STACK_MAX ? STACK_MAX : limit < 2 ? 2 : (unsigned)limit;
 }
 
 static struct zu_buf *stack_pop(struct stack *stack)
@@ -81,8 +99,9 @@ static void depot_give(unsigned pool_class, struct stack *from, unsigned count)
 {
     struct stack *to = &depot.stacks[pool_class];
     pthread_mutex_lock(&depot.lock);
-    while (count && from->count && to->count < DEPOT_BYTES / class_size(pool_class)) {
+    while (count && from->count && depot.bytes + class_size(pool_class) <= DEPOT_BYTES) {
         stack_push(to, stack_pop(from));
+        depot.bytes += class_size(pool_class);
         count--;
     }
     pthread_mutex_unlock(&depot.lock);
@@ -94,8 +113,10 @@ static void depot_take(unsigned pool_class, struct stack *to, unsigned count)
 {
     struct stack *from = &depot.stacks[pool_class];
     pthread_mutex_lock(&depot.lock);
-    while (count-- && from->count)
+    for (; count && from->count; count--) {
         stack_push(to, stack_pop(from));
+        depot.bytes -= class_size(pool_class);
+    }
     pthread_mutex_unlock(&depot.lock);
 }
 

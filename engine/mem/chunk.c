@@ -32,6 +32,7 @@ static struct rung rungs[ZU_CHUNK_RUNGS] = {
     {.lock = PTHREAD_MUTEX_INITIALIZER}, {.lock = PTHREAD_MUTEX_INITIALIZER},
 };
 static _Atomic uint64_t free_bytes; /* statistics and the fat mark: relaxed */
+static _Atomic uint64_t all_bytes;  /* statistics: relaxed */
 static _Atomic bool hook_called;    /* one call per fat spell */
 static pthread_mutex_t hook_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the next two, and keeps them valid while called */
 static void (*fat_hook)(void *);
@@ -39,10 +40,19 @@ static void *fat_hook_context;
 
 static void chunk_release(struct zu_chunk *chunk, uint32_t size)
 {
+    atomic_fetch_sub_explicit(&all_bytes, size, memory_order_relaxed);
     if (size >= PAGES_FROM)
         zu_pages_free(chunk, size);
     else
         zu_free(chunk, size);
+}
+
+static ZU_COLD struct zu_chunk *chunk_obtain(uint32_t size)
+{
+    struct zu_chunk *chunk = size >= PAGES_FROM ? zu_pages_alloc(size) : zu_alloc_lines(size);
+    if (chunk)
+        atomic_fetch_add_explicit(&all_bytes, size, memory_order_relaxed);
+    return chunk;
 }
 
 struct zu_chunk *zu_chunk_new(unsigned rung_index)
@@ -59,7 +69,7 @@ struct zu_chunk *zu_chunk_new(unsigned rung_index)
     }
     pthread_mutex_unlock(&rung->lock);
     if (!chunk)
-        chunk = size >= PAGES_FROM ? zu_pages_alloc(size) : zu_alloc_lines(size);
+        chunk = chunk_obtain(size);
     if (!chunk)
         return NULL;
     atomic_init(&chunk->word, 0);
@@ -110,6 +120,11 @@ void zu_owner_drop(uintptr_t owner)
 bool zu_chunk_pool_is_fat(void)
 {
     return atomic_load_explicit(&free_bytes, memory_order_relaxed) > KEEP_BYTES;
+}
+
+uint64_t zu_chunk_bytes(void)
+{
+    return atomic_load_explicit(&all_bytes, memory_order_relaxed);
 }
 
 uint64_t zu_chunk_pool_bytes(void)

@@ -121,8 +121,9 @@ ZU_INLINE void zu_chunk_unref(struct zu_chunk *chunk)
 bool zu_chunk_pool_is_fat(void);
 /* Gives free chunks back, down to what was not used since the last trim; returns whether it is still fat. */
 bool zu_chunk_pool_trim(void);
-/* Bytes in free chunks, for counters and tests. */
+/* Bytes in free chunks, and in all that there are, for counters and tests. */
 uint64_t zu_chunk_pool_bytes(void);
+uint64_t zu_chunk_bytes(void);
 /* Called, from any thread, when the pool grows fat; NULL clears. `box` tells one hook from another's. */
 void zu_chunk_pool_on_fat(void (*hook)(void *), void *context);
 

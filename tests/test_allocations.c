@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* Linked so that every allocation of zuring's own passes by here: see tests/meson.build. */
+#include "kit.h"
+
+#include <sys/mman.h>
+
+/* In about 20,000 messages: timing may still make a pool deeper by a chunk or two. */
+enum { CHANCE = 4 };
+
+static _Atomic unsigned allocations;
+
+void *__real_mallocx(size_t size, int flags);
+void *__real_rallocx(void *memory, size_t size, int flags);
+void *__real_malloc(size_t size);
+void *__real_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset);
+void *__wrap_mallocx(size_t size, int flags);
+void *__wrap_rallocx(void *memory, size_t size, int flags);
+void *__wrap_malloc(size_t size);
+void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset);
+
+void *__wrap_mallocx(size_t size, int flags)
+{
+    allocations++;
+    return __real_mallocx(size, flags);
+}
+
+void *__wrap_rallocx(void *memory, size_t size, int flags)
+{
+    allocations++;
+    return __real_rallocx(memory, size, flags);
+}
+
+void *__wrap_malloc(size_t size)
+{
+    allocations++;
+    return __real_malloc(size);
+}
+
+void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    allocations++;
+    return __real_mmap(at, size, protection, flags, fd, offset);
+}
+
+static void send_burst(void *socket, int count, size_t size)
+{
+    static const uint8_t data[512];
+    for (int i = 0; i < count; i++)
+        KIT_OK(zmq_send(socket, data, size, 0));
+}
+
+static void recv_burst(void *socket, int count, size_t size, bool as_message)
+{
+    uint8_t data[512];
+    zmq_msg_t msg;
+    for (int i = 0; i < count; i++) {
+        if (!as_message) {
+            cr_assert_eq(zmq_recv(socket, data, sizeof data, 0), (int)size);
+            continue;
+        }
+        zmq_msg_init(&msg);
+        cr_assert_eq(zmq_msg_recv(&msg, socket, 0), (int)size);
+        zmq_msg_close(&msg);
+    }
+}
+
+Test(allocations, the_hook_works)
+{
+    unsigned before = allocations;
+    zmq_msg_t msg;
+    zmq_msg_init_size(&msg, 1000);
+    cr_assert_gt(allocations, before);
+    zmq_msg_close(&msg);
+}
+
+Test(allocations, none_in_steady_state)
+{
+    static const size_t sizes[] = {0, 16, 33, 200, 512};
+    for (int t = 0; t < KIT_TRANSPORTS; t++) {
+        struct kit_pair pair = kit_pair(kit_transports[t], ZMQ_PUSH, ZMQ_PULL);
+        for (int i = 0; i < 5; i++) {
+            for (int n = 0; n < 20; n++) { /* longer bursts than those that count */
+                send_burst(pair.from, 900, sizes[i]);
+                recv_burst(pair.to, 900, sizes[i], false);
+            }
+            unsigned before = allocations;
+            for (int n = 0; n < 200; n++) {
+                send_burst(pair.from, 1 + n, sizes[i]);
+                recv_burst(pair.to, 1 + n, sizes[i], false);
+            }
+            cr_assert_leq(allocations - before, CHANCE, "%u: %s, %zu bytes", allocations - before, kit_transports[t],
+                          sizes[i]);
+        }
+        kit_pair_end(&pair);
+    }
+}
+
+/* A zmq_msg_t of up to 33 bytes has its body inside. */
+Test(allocations, none_for_small_messages)
+{
+    for (int t = 0; t < KIT_TRANSPORTS; t++) {
+        struct kit_pair pair = kit_pair(kit_transports[t], ZMQ_PUSH, ZMQ_PULL);
+        unsigned before = 0;
+        for (int n = 0; n < 200; n++) {
+            if (n == 20)
+                before = allocations;
+            send_burst(pair.from, n < 20 ? 900 : 100, 33);
+            recv_burst(pair.to, n < 20 ? 900 : 100, 33, true);
+        }
+        cr_assert_leq(allocations - before, CHANCE, "%s", kit_transports[t]);
+        kit_pair_end(&pair);
+    }
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+#include "kit.h"
+
+#include <sys/wait.h>
+
+#ifdef __SANITIZE_THREAD__
+enum { MAY_START_THREADS = 0 }; /* not in a child of a process with threads, says the thread sanitizer */
+#else
+enum { MAY_START_THREADS = 1 };
+#endif
+
+/* The child's life, in its own process: exits with 0, or with the line that failed. */
+#define CHILD_CHECK(holds)                                                                                             \
+    do {                                                                                                               \
+        if (!(holds))                                                                                                  \
+            _exit(__LINE__ & 127);                                                                                     \
+    } while (0)
+
+static int run_child(void (*life)(struct kit_pair *), struct kit_pair *pair)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(60);
+        life(pair);
+        _exit(0);
+    }
+    int status;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFEXITED(status), "signal %d", WTERMSIG(status));
+    return WEXITSTATUS(status);
+}
+
+static void use_and_end(struct kit_pair *pair)
+{
+    uint8_t large[10000] = {0};
+    CHILD_CHECK(zmq_send(pair->from, "from the child", 14, 0) == 14);
+    CHILD_CHECK(zmq_send(pair->from, large, sizeof large, ZMQ_SNDMORE) == sizeof large);
+    CHILD_CHECK(zmq_send(pair->from, large, sizeof large, 0) == sizeof large);
+    CHILD_CHECK(zmq_close(pair->from) == 0);
+    CHILD_CHECK(zmq_close(pair->from) == -1 && errno == ENOTSOCK);
+    CHILD_CHECK(zmq_close(pair->to) == 0);
+    CHILD_CHECK(zmq_ctx_term(pair->context) == 0);
+}
+
+static void just_leave(struct kit_pair *pair)
+{
+    (void)pair;
+}
+
+static void term_only(struct kit_pair *pair)
+{
+    CHILD_CHECK(zmq_ctx_term(pair->context) == 0);
+}
+
+static void talk(void *context)
+{
+    void *to = zmq_socket(context, ZMQ_PULL), *from = zmq_socket(context, ZMQ_PUSH);
+    char text[256], got[8] = "";
+    size_t size = sizeof text;
+    CHILD_CHECK(to && from);
+    CHILD_CHECK(zmq_bind(to, "tcp://127.0.0.1:*") == 0);
+    CHILD_CHECK(zmq_getsockopt(to, ZMQ_LAST_ENDPOINT, text, &size) == 0);
+    CHILD_CHECK(zmq_connect(from, text) == 0);
+    CHILD_CHECK(zmq_send(from, "child", 5, 0) == 5);
+    CHILD_CHECK(zmq_recv(to, got, sizeof got, 0) == 5 && memcmp(got, "child", 5) == 0);
+    CHILD_CHECK(zmq_close(to) == 0 && zmq_close(from) == 0);
+    CHILD_CHECK(zmq_ctx_term(context) == 0);
+}
+
+static void start_afresh(struct kit_pair *pair)
+{
+    (void)pair;
+    void *context = zmq_ctx_new();
+    CHILD_CHECK(context);
+    talk(context);
+}
+
+static void parent_is_unharmed(struct kit_pair *pair)
+{
+    for (int i = 0; i < 1000; i++) {
+        kit_send_text(pair->from, "from the parent", 0);
+        kit_recv_text(pair->to, "from the parent");
+    }
+    cr_assert(!kit_readable(pair->to, 0), "the child's messages are ignored");
+}
+
+static void fork_with(void (*life)(struct kit_pair *))
+{
+    for (int t = 0; t < KIT_TRANSPORTS; t++) {
+        struct kit_pair pair = kit_pair(kit_transports[t], ZMQ_PUSH, ZMQ_PULL);
+        kit_send_text(pair.from, "before", 0);
+        kit_recv_text(pair.to, "before");
+        cr_assert_eq(run_child(life, &pair), 0, "%s", kit_transports[t]);
+        parent_is_unharmed(&pair);
+        kit_pair_end(&pair);
+    }
+}
+
+Test(fork, the_child_sends_in_vain_and_ends_well)
+{
+    fork_with(use_and_end);
+}
+
+Test(fork, the_child_just_leaves)
+{
+    fork_with(just_leave);
+}
+
+Test(fork, the_child_terminates_with_sockets_open)
+{
+    fork_with(term_only);
+}
+
+Test(fork, the_child_starts_afresh)
+{
+    if (MAY_START_THREADS)
+        fork_with(start_afresh);
+}
+
+static void *keep_busy(void *arg)
+{
+    struct kit_pair *pair = arg;
+    while (zmq_send(pair->from, arg, 1000, 0) >= 0)
+        continue;
+    return NULL;
+}
+
+static void *keep_reading(void *arg)
+{
+    struct kit_pair *pair = arg;
+    char data[1000];
+    while (zmq_recv(pair->to, data, sizeof data, 0) >= 0)
+        continue;
+    return NULL;
+}
+
+/* Whatever lock some other thread holds in that moment. */
+Test(fork, in_the_middle_of_traffic)
+{
+    if (!MAY_START_THREADS)
+        return;
+    struct kit_pair pair = kit_pair("tcp", ZMQ_PUSH, ZMQ_PULL);
+    pthread_t threads[2];
+    pthread_create(&threads[0], NULL, keep_busy, &pair);
+    pthread_create(&threads[1], NULL, keep_reading, &pair);
+    for (int i = 0; i < 100; i++)
+        cr_assert_eq(run_child(start_afresh, &pair), 0, "fork %d", i);
+    zmq_ctx_shutdown(pair.context);
+    pthread_join(threads[0], NULL);
+    pthread_join(threads[1], NULL);
+    kit_pair_end(&pair);
+}
