@@ -16,6 +16,9 @@
 /* A test that waits for another thread gives up after this. */
 #define PATIENCE_NS (20 * ZU_NS_PER_S)
 
+/* A payload that goes by reference. */
+#define LARGE_SIZE (ZU_PIPE_COPY_MAX + 904)
+
 /* xorshift64*. */
 struct chance {
     uint64_t state; /* never 0 */

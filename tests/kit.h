@@ -33,7 +33,11 @@ enum { KIT_TRANSPORTS = 3 };
 
 /* 0, or the errno of a call that failed with -1. */
 #define KIT_ERRNO(call) ((errno = 0), (call) == -1 ? errno : 0)
-#define KIT_OK(call) cr_assert_eq(KIT_ERRNO(call), 0, "%s: %s", #call, zmq_strerror(errno))
+#define KIT_OK(call)                                                                                                   \
+    do {                                                                                                               \
+        int kit_got = KIT_ERRNO(call);                                                                                 \
+        cr_assert_eq(kit_got, 0, "%s: %s", #call, zmq_strerror(kit_got));                                              \
+    } while (0)
 #define KIT_FAILS(error, call)                                                                                         \
     do {                                                                                                               \
         int kit_got = KIT_ERRNO(call);                                                                                 \

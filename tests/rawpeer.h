@@ -71,7 +71,7 @@ KIT_UNUSED static void raw_hear(int fd, void *data, size_t size)
 {
     for (size_t got = 0; got < size;) {
         cr_assert(raw_wait(fd, KIT_WAIT_MS), "%zu of %zu octets", got, size);
-        ssize_t step = recv(fd, (char *)data + got, size - got, 0);
+        ssize_t step = read(fd, (char *)data + got, size - got);
         cr_assert_gt(step, 0, "the connection has ended");
         got += (size_t)step;
     }

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "core/socket.h"
 #include "flow.h"
 #include "io/sim.h"
@@ -55,13 +56,12 @@ struct actor {
     uint64_t closed_ns;        /* virtual time of close */
     uint32_t next_message;     /* number of the next message it begins */
     unsigned next_part;        /* of the message under way; 0: none is */
-    struct zu_peer *inside;    /* which peer got the first part */
+    const void *inside;        /* log of the peer that got the first part */
     uint32_t in_message;       /* incoming: its number, once known */
     unsigned in_actor;         /* incoming: its sender */
     unsigned in_part;          /* incoming: parts so far */
     bool in_known;             /* the two above are known */
     int in_fd;                 /* incoming: connection */
-    struct zu_peer *in_peer;   /* incoming: who gives it */
 };
 
 /* What an actor is to do; another takes over when it closes. */
@@ -271,23 +271,27 @@ void dallocx(void *memory, int flags)
     free(memory);
 }
 
-/* Takes what a pool has free, block by block, and says how many there were. They stay taken. */
+/* Takes what a pool has free, block by block, and says how many there were. They stay taken, where leaks are not sought. */
 static inline long pooled_chunks(unsigned rung)
 {
+    static struct zu_chunk *all;
+    struct zu_chunk *chunk;
     long count = 0;
     zu_alloc_fail_from = 1;
-    while (zu_chunk_new(rung))
-        count++;
+    for (; (chunk = zu_chunk_new(rung)); count++, all = chunk)
+        chunk->next = all;
     zu_alloc_fail_from = 0;
     return count;
 }
 
 static inline long pooled_bufs(size_t size)
 {
+    static struct zu_buf *all;
+    struct zu_buf *buf;
     long count = 0;
     zu_alloc_fail_from = 1;
-    while (zu_buf_new(size - sizeof(struct zu_buf)))
-        count++;
+    for (; (buf = zu_buf_new(size - sizeof *buf)); count++, all = buf)
+        buf->hint = all;
     zu_alloc_fail_from = 0;
     return count;
 }
@@ -296,8 +300,7 @@ static inline long pooled_bufs(size_t size)
 static inline void memory_begin(void)
 {
     zu_buf_unref(zu_buf_new(1));
-    pooled_bufs(128);
-    blocks_live = 0;
+    blocks_live = 1; /* that one, which the cache now holds */
 }
 
 /* Everything that was ever taken must lie in the pools. */

@@ -109,11 +109,11 @@ Test(balance, what_was_not_sent_is_untouched)
     _Atomic unsigned frees = 0;
     struct zu_msg msg;
     begin(1, 1);
-    foreign_msg(&msg, 3, 5000, &frees);
+    foreign_msg(&msg, 3, LARGE_SIZE, &frees);
     struct zu_part part = {.msg = &msg};
     near_send(0, false);
     cr_assert_eq(pattern.ops->send(&pattern, &part), -EAGAIN);
-    cr_assert(payload_is(zu_msg_data(&msg), 3, 5000));
+    cr_assert(payload_is(zu_msg_data(&msg), 3, LARGE_SIZE));
     expect_message(peers[0], 0);
     struct zu_chunk *pool = pool_empty();
     uint8_t bytes[2000] = {0};
@@ -141,7 +141,7 @@ Test(balance, half_a_message_reaches_nobody)
     cr_assert_eq(pattern.ops->poll(&pattern), ZU_POLL_OUT);
     near_send(1, true);
     struct zu_msg msg;
-    foreign_msg(&msg, 0, 5000, &frees);
+    foreign_msg(&msg, 0, LARGE_SIZE, &frees);
     struct zu_part part = {.msg = &msg, .more = true};
     cr_assert_eq(pattern.ops->send(&pattern, &part), 0);
     cr_assert_eq(frees, 1u, "swallowed parts are freed");

@@ -64,11 +64,11 @@ Test(pipe, an_end_may_go_before_the_other_and_what_is_unread_is_dropped_once)
         struct zu_pipe *pipe = pipe_with_ears(&ears, 0);
         for (uint64_t n = 0; n < 40; n++) {
             struct zu_msg msg;
-            foreign_msg(&msg, n, 5000, &frees);
+            foreign_msg(&msg, n, LARGE_SIZE, &frees);
             cr_assert_eq(zu_pipe_write_msg(pipe, &msg, n % 4 != 3), 0);
         }
         struct zu_msg open;
-        foreign_msg(&open, 40, 5000, &frees);
+        foreign_msg(&open, 40, LARGE_SIZE, &frees);
         cr_assert_eq(zu_pipe_write_msg(pipe, &open, true), 0);
         struct zu_view view;
         for (int i = 0; i < 6; i++) {
@@ -313,6 +313,8 @@ Test(pipe, each_message_names_the_origin_it_was_written_under)
             zu_msg_close(&msg);
     }
     close_both(pipe);
+    struct zu_origin other = {.refs = 1, .free = origin_free};
+    zu_origin_give(zu_origin_take(&other)); /* what this thread has in stock is of another one now */
     cr_assert_eq(origins_freed, 1u);
     zu_msg_close(&kept);
     cr_assert_eq(origins_freed, 2u);

@@ -71,7 +71,7 @@ static void write_message(struct zu_pipe *pipe, struct chance *chance)
     unsigned refs = model.refs;
     while (parts-- > 0) {
         bool large = !chance_below(chance, 10);
-        size_t size = large ? 4000 + chance_below(chance, 20000) : chance_below(chance, 300);
+        size_t size = large ? ZU_PIPE_COPY_MAX / 2 + chance_below(chance, ZU_PIPE_COPY_MAX) : chance_below(chance, 300);
         write_part(pipe, size, parts > 0 || is_abandoned, chance_below(chance, 3));
     }
     if (is_abandoned) {
@@ -201,9 +201,9 @@ Test(pipe_drain, a_rewind_after_any_byte_goes_back_to_a_message)
         write_part(pipe, 10, false, false);
         write_part(pipe, 300, true, false);
         write_part(pipe, 0, true, false);
-        write_part(pipe, 4097, true, true);
+        write_part(pipe, ZU_PIPE_COPY_MAX + 1, true, true);
         write_part(pipe, 20, true, false);
-        write_part(pipe, 5000, false, true);
+        write_part(pipe, LARGE_SIZE, false, true);
         write_part(pipe, 5, false, false);
         size_t bytes = gather(pipe, PIECES_MAX, SIZE_MAX);
         is_past = cut >= bytes;
@@ -227,7 +227,7 @@ Test(pipe_drain, an_empty_pipe_wakes_its_reader_once)
         cr_assert_eq(ear_heard(&ears.reader), 0u);
         write_part(pipe, 100, true, false);
         cr_assert_eq(ear_heard(&ears.reader), 0u);
-        write_part(pipe, 5000, false, true);
+        write_part(pipe, LARGE_SIZE, false, true);
         write_part(pipe, 10, false, true);
         cr_assert_eq(ear_heard(&ears.reader), 1u);
         while (model.sent < model.whole)
@@ -285,14 +285,14 @@ enum { RACE_MESSAGES = 20000 };
 /* Message n of the race: one part or two. */
 static size_t race_size(uint64_t n)
 {
-    return n % 50 ? n % 300 : 6000;
+    return n % 100 ? n % 300 : LARGE_SIZE;
 }
 
 static void *write_stream(void *context)
 {
     struct zu_pipe *pipe = context;
     struct chance chance = {.state = 0xd7a1};
-    uint8_t bytes[6000];
+    uint8_t bytes[LARGE_SIZE];
     for (uint64_t n = 0; n < RACE_MESSAGES; n++) {
         while (!zu_pipe_admits(pipe) && zu_pipe_writer_sleep(pipe)) {
             if (!ear_wait(&ears.writer))

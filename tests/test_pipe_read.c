@@ -20,8 +20,8 @@ static void close_both(struct zu_pipe *pipe)
 Test(pipe_read, looking_twice_shows_the_same)
 {
     struct zu_pipe *pipe = pipe_with_ears(&ears, 0);
-    static const size_t sizes[] = {0, 1, 255, 256, 4096, 5000};
-    uint8_t bytes[5000];
+    static const size_t sizes[] = {0, 1, 255, 256, 4096, LARGE_SIZE};
+    uint8_t bytes[LARGE_SIZE];
     for (uint64_t i = 0; i < 6; i++) {
         payload_fill(bytes, i, sizes[i]);
         zu_pipe_write(pipe, bytes, sizes[i], i % 2 == 0);
@@ -44,16 +44,16 @@ Test(pipe_read, looking_twice_shows_the_same)
 Test(pipe_read, a_large_message_passes_through_without_a_copy)
 {
     struct zu_pipe *pipe = pipe_with_ears(&ears, 0);
-    static char constant[9000];
+    static char constant[LARGE_SIZE];
     struct zu_msg msg, slice;
     struct zu_view view;
-    foreign_msg(&msg, 1, 5000, &frees);
+    foreign_msg(&msg, 1, LARGE_SIZE, &frees);
     void *foreign = zu_msg_data(&msg);
     zu_pipe_write_msg(pipe, &msg, false);
     zu_msg_init_constant(&msg, constant, sizeof constant);
     zu_pipe_write_msg(pipe, &msg, false);
     struct zu_chunk *chunk = zu_chunk_new(ZU_CHUNK_RUNG_TOP);
-    zu_msg_init_slice(&slice, chunk, chunk->data + 7, 6000);
+    zu_msg_init_slice(&slice, chunk, chunk->data + 7, LARGE_SIZE);
     zu_chunk_unref(chunk);
     zu_pipe_write_msg(pipe, &slice, false);
     void *const places[] = {foreign, constant, chunk->data + 7};
@@ -142,7 +142,7 @@ static void *write_stream(void *context)
         size_t size = n % 600;
         payload_fill(bytes, n, size);
         struct zu_msg msg;
-        if (n % 64 == 0 && foreign_msg(&msg, n, 5000, &frees) == 0)
+        if (n % 64 == 0 && foreign_msg(&msg, n, LARGE_SIZE, &frees) == 0)
             zu_pipe_write_msg(pipe, &msg, false);
         else
             zu_pipe_write(pipe, bytes, size, false);
@@ -168,7 +168,7 @@ Test(pipe_read, two_threads_see_every_byte)
         }
         struct zu_msg msg;
         cr_assert_eq(zu_pipe_take_msg(pipe, &view, &msg), 0);
-        cr_assert_eq(zu_msg_size(&msg), n % 64 ? n % 600 : 5000);
+        cr_assert_eq(zu_msg_size(&msg), n % 64 ? n % 600 : LARGE_SIZE);
         cr_assert(payload_is(zu_msg_data(&msg), n, zu_msg_size(&msg)));
         zu_msg_close(&msg);
         n++;

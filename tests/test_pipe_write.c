@@ -34,14 +34,31 @@ static struct model model;
 
 static size_t chance_size(struct chance *chance)
 {
-    static const size_t edges[] = {0, 1, 33, 34, 255, 256, 400, 512, 4000, 4096, 4097, 12000, 16384, 65536, 70000};
+    static const size_t edges[] = {0,
+                                   1,
+                                   33,
+                                   34,
+                                   255,
+                                   256,
+                                   400,
+                                   512,
+                                   4000,
+                                   ZU_PIPE_COPY_MAX - 1,
+                                   4096,
+                                   4097,
+                                   12000,
+                                   16384,
+                                   ZU_PIPE_COPY_MAX,
+                                   65536,
+                                   70000,
+                                   ZU_PIPE_COPY_MAX + 1};
     switch (chance_below(chance, 8)) {
     case 0:
         return edges[chance_below(chance, sizeof edges / sizeof *edges)];
     case 1:
         return chance_below(chance, 9000);
     case 2:
-        return 4090 + chance_below(chance, 12);
+        return ZU_PIPE_COPY_MAX - 5 + chance_below(chance, 12);
     default:
         return chance_below(chance, 300);
     }
@@ -210,7 +227,7 @@ static void write_parts(struct zu_pipe *pipe, unsigned small, unsigned parts, bo
 {
     for (unsigned i = 0; i < parts; i++) {
         struct zu_msg msg;
-        foreign_msg(&msg, i, i < small ? 100 : 5000, &model.frees);
+        foreign_msg(&msg, i, i < small ? 100 : LARGE_SIZE, &model.frees);
         cr_assert_eq(zu_pipe_write_msg(pipe, &msg, i + 1 < parts || !finish), 0);
     }
 }

@@ -31,6 +31,11 @@ struct zu_peer_ops {
      */
     void (*flush)(struct zu_peer *peer);
     /*
+     * The socket's thread, or NULL: hands one large single-frame message to the kernel from the caller's memory, behind
+     * all that lies in `out`. True: the message is accepted; what the kernel did not take was copied to `out`.
+     */
+    bool (*send_large)(struct zu_peer *peer, const void *data, size_t size);
+    /*
      * The socket's thread, once: the socket has ended `out` and will not write again. What lies there may be delivered for
      * `linger_ms` more (negative: as long as it takes).
      */

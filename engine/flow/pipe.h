@@ -155,6 +155,12 @@ bool zu_pipe_writer_sleep(struct zu_pipe *pipe);
  * message. -ENOMEM, with the message's earlier frames still unpublished: the caller may retry or roll back.
  */
 int zu_pipe_write(struct zu_pipe *pipe, const void *data, size_t size, bool more);
+/* The same for a body that the caller has put into `buf`, whose reference the pipe takes over on success. */
+int zu_pipe_write_buf(struct zu_pipe *pipe, struct zu_buf *buf, size_t size, bool more);
+/* Makes sure that the next zu_pipe_write_buf needs no memory. -ENOMEM. */
+int zu_pipe_reserve(struct zu_pipe *pipe);
+/* A message that went past the pipe, by one who is writer and reader at once: only counted. */
+void zu_pipe_count_past(struct zu_pipe *pipe);
 /* The same; on success the message's body belongs to the pipe and `msg` is empty, on failure it is untouched. */
 int zu_pipe_write_msg(struct zu_pipe *pipe, struct zu_msg *msg, bool more);
 /* What is written from here on came from `origin`, of which the pipe takes a reference. -ENOMEM: nothing changed. */

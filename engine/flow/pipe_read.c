@@ -96,7 +96,7 @@ int zu_pipe_take_msg(struct zu_pipe *pipe, const struct zu_view *view, struct zu
             return err;
         zu_copy(zu_msg_data(ret_msg), view->data, view->size);
     }
-    ret_msg->origin = zu_origin_ref(pipe->r_chunk->origin);
+    ret_msg->origin = zu_origin_take(pipe->r_chunk->origin);
     ret_msg->flags = view->flags & ZU_FRAME_MORE ? ZU_MSG_MORE : 0;
     zu_pipe_pop(pipe, view);
     return 0;

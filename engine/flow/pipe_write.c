@@ -159,17 +159,34 @@ void zu_pipe_add_ref(struct zu_pipe *pipe, uintptr_t owner, const void *data, ui
     }
 }
 
-/* Takes over `owner` on success. */
-static int write_by_ref(struct zu_pipe *pipe, uintptr_t owner, const void *data, size_t size, bool more)
+int zu_pipe_reserve(struct zu_pipe *pipe)
 {
     bool full = pipe->w_limit < pipe->w_at + ZU_FRAME_HEAD_MAX + sizeof(struct zu_chunk_ref) ||
                 pipe->w_refs + 1 >= 1u << ZU_CHUNK_REF_BITS;
-    if (full && zu_pipe_chunk_next(pipe, ZU_FRAME_HEAD_MAX + sizeof(struct zu_chunk_ref)) < 0)
+    return full ? zu_pipe_chunk_next(pipe, ZU_FRAME_HEAD_MAX + sizeof(struct zu_chunk_ref)) : 0;
+}
+
+/* Takes over `owner` on success. */
+static int write_by_ref(struct zu_pipe *pipe, uintptr_t owner, const void *data, size_t size, bool more)
+{
+    if (zu_pipe_reserve(pipe) < 0)
         return -ENOMEM;
     pipe->w_at += (uint32_t)zu_frame_encode(pipe->w_chunk->data + pipe->w_at, more, size);
     zu_pipe_add_ref(pipe, owner, data, size);
     frame_finish(pipe, more);
     return 0;
+}
+
+int zu_pipe_write_buf(struct zu_pipe *pipe, struct zu_buf *buf, size_t size, bool more)
+{
+    return write_by_ref(pipe, zu_owner_of_buf(buf), buf->data, size, more);
+}
+
+void zu_pipe_count_past(struct zu_pipe *pipe)
+{
+    uint64_t count = atomic_load_explicit(&pipe->write_count, memory_order_relaxed) + 1;
+    atomic_store_explicit(&pipe->write_count, count, memory_order_release); /* as in frame_finish */
+    zu_pipe_consumed(pipe, 1);
 }
 
 static ZU_COLD int write_large(struct zu_pipe *pipe, const void *data, size_t size, bool more)
@@ -217,7 +234,7 @@ int zu_pipe_write_msg(struct zu_pipe *pipe, struct zu_msg *msg, bool more)
                                                       : 0;
         err = write_by_ref(pipe, owner, msg->data, size, more);
         if (!err)
-            zu_origin_unref(msg->origin);
+            zu_origin_give(msg->origin);
     }
     if (!err)
         zu_msg_init(msg);

@@ -12,7 +12,7 @@
 
 
 enum {
-    DIRECT_MIN = 32 * 1024,          /* a rest smaller than this arrives sooner with the stream */
+    DIRECT_MIN = 32 * 1024, /* a smaller frame arrives sooner with the stream, beside its neighbours */
     TAIL_BYTES = 256,                /* received behind a large frame: the next head, and a little */
     LARGE_FIRST_MAX = 2 * 1024 * 1024, /* memory taken on the peer's word; more only as bytes arrive */
     MEMORY_RETRY_MS = 10,
@@ -45,7 +45,7 @@ static void recv_direct(struct zu_conn *conn)
 
 static bool is_worth_direct(const struct zu_conn *conn)
 {
-    return conn->large_size && conn->large_size - conn->large_have >= DIRECT_MIN;
+    return conn->large_size >= DIRECT_MIN;
 }
 
 void zu_conn_recv(struct zu_conn *conn)

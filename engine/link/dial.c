@@ -154,6 +154,7 @@ static void far_hung_up(struct zu_peer *peer, int linger_ms)
 
 static const struct zu_peer_ops peer_ops = {
     .flush = zu_outlet_flush,
+    .send_large = zu_outlet_send_large,
     .hang_up = zu_peer_tell_shard,
     .release = zu_peer_release_by_shard,
 };
@@ -256,7 +257,9 @@ static void attempt(struct zu_dial *dial)
 
 static void run_start(struct zu_note *note)
 {
-    attempt(zu_container_of(note, struct zu_dial, start));
+    struct zu_dial *dial = zu_container_of(note, struct zu_dial, start);
+    dial->random = (uint32_t)zu_shard_now_ns(dial->shard) * UINT32_C(0x9e3779b9) | 1;
+    attempt(dial);
 }
 
 static void run_stop(struct zu_note *note)
@@ -294,8 +297,6 @@ struct zu_dial *zu_dial_new(struct zu_shard *shard, const struct zu_home *home, 
     dial->retry.fired = retry_due;
     dial->attempt.fired = attempt_late;
     dial->linger.fired = linger_over;
-    dial->random = (uint32_t)(uintptr_t)dial ^ (uint32_t)zu_clock_ns();
-    dial->random |= 1;
     if (peer)
         zu_peer_set_far(peer, dial, &peer_ops, &far_events, &shard->box);
     atomic_fetch_add_explicit(&shard->load, 1, memory_order_relaxed);

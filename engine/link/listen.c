@@ -42,6 +42,7 @@ static void far_hung_up(struct zu_peer *peer, int linger_ms)
 
 static const struct zu_peer_ops peer_ops = {
     .flush = zu_outlet_flush,
+    .send_large = zu_outlet_send_large,
     .hang_up = zu_peer_tell_shard,
     .release = zu_peer_release_by_shard,
 };

@@ -75,19 +75,78 @@ static bool send_all(struct zu_pipe *out, const struct zu_outlet *outlet)
     }
 }
 
-void zu_outlet_flush(struct zu_peer *peer)
+static bool application_take(struct zu_outlet *outlet)
 {
-    struct zu_outlet *outlet = &peer->outlet;
     uint32_t state = IDLE;
     /* acquire: as in take. */
-    if (!atomic_compare_exchange_strong_explicit(&outlet->state, &state, APPLICATION, memory_order_acquire,
-                                                 memory_order_relaxed))
-        return;
-    int saved = errno;
-    bool all = send_all(peer->out, outlet);
-    errno = saved;
+    return atomic_compare_exchange_strong_explicit(&outlet->state, &state, APPLICATION, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+/* `all`: nothing is left for the shard to wait for. */
+static void application_give(struct zu_peer *peer, bool all)
+{
     /* release: to the shard's acquire in take. */
-    state = atomic_exchange_explicit(&outlet->state, IDLE, memory_order_acq_rel);
+    uint32_t state = atomic_exchange_explicit(&peer->outlet.state, IDLE, memory_order_acq_rel);
     if (!all || state == APPLICATION_WANTED)
         zu_peer_want_far(peer);
+}
+
+void zu_outlet_flush(struct zu_peer *peer)
+{
+    if (!application_take(&peer->outlet))
+        return;
+    int saved = errno;
+    bool all = send_all(peer->out, &peer->outlet);
+    errno = saved;
+    application_give(peer, all);
+}
+
+/* The kernel took the message's first `sent` bytes: the pipe keeps all of it, for a new connection would begin anew. */
+static bool keep_rest(struct zu_pipe *out, struct zu_buf *buf, const void *data, size_t size, size_t sent)
+{
+    struct iovec pieces[2];
+    size_t bytes;
+    memcpy(buf->data, data, size);
+    if (zu_pipe_write_buf(out, buf, size, false) < 0)
+        return false;
+    zu_pipe_gather(out, pieces, 2, SIZE_MAX, ZU_GATHER_STAY_AWAKE, &bytes);
+    zu_pipe_handed(out, sent);
+    return true;
+}
+
+/* As owner, with the pipe drained. 1: all went; 0: a part went and the rest is kept; -1: nothing happened. */
+static int send_past(struct zu_peer *peer, struct zu_buf *buf, const void *data, size_t size)
+{
+    struct zu_outlet *outlet = &peer->outlet;
+    uint8_t head[ZU_FRAME_HEAD_MAX];
+    struct iovec pieces[2] = {
+        {.iov_base = head, .iov_len = zu_frame_encode(head, 0, size)},
+        {.iov_base = (void *)(uintptr_t)data, .iov_len = size},
+    };
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 2};
+    ssize_t sent = outlet->driver->ops->send_now(outlet->driver, outlet->fd, &message);
+    if (sent <= 0)
+        return -1;
+    if ((size_t)sent < pieces[0].iov_len + size)
+        return keep_rest(peer->out, buf, data, size, (size_t)sent) ? 0 : -1;
+    zu_pipe_count_past(peer->out);
+    zu_buf_unref(buf);
+    return 1;
+}
+
+bool zu_outlet_send_large(struct zu_peer *peer, const void *data, size_t size)
+{
+    if (!application_take(&peer->outlet))
+        return false;
+    int saved = errno;
+    /* Memory first: once a part of the message is out, keeping the rest must not fail. */
+    struct zu_buf *buf = zu_buf_new(size);
+    bool all = buf && zu_pipe_reserve(peer->out) == 0 && send_all(peer->out, &peer->outlet);
+    int done = all ? send_past(peer, buf, data, size) : -1;
+    if (buf && done < 0)
+        zu_buf_unref(buf);
+    errno = saved;
+    application_give(peer, done == 1 || (done < 0 && all));
+    return done >= 0;
 }

@@ -21,8 +21,9 @@ void zu_outlet_give(struct zu_outlet *outlet);
 /* True: nobody uses the descriptor, or will. False: a thread is sending; it will post far_wanted. */
 bool zu_outlet_close(struct zu_outlet *outlet);
 
-/* --- the sending thread: zu_peer_ops.flush --- */
+/* --- the sending thread: zu_peer_ops.flush and send_large --- */
 
 void zu_outlet_flush(struct zu_peer *peer);
+bool zu_outlet_send_large(struct zu_peer *peer, const void *data, size_t size);
 
 #endif

@@ -59,7 +59,7 @@ void zu_msg_init_slice(struct zu_msg *msg, struct zu_chunk *chunk, void *data, s
 
 void zu_msg_drop_body(struct zu_msg *msg)
 {
-    zu_origin_unref(msg->origin);
+    zu_origin_give(msg->origin);
     if (msg->kind == ZU_MSG_SHARED)
         zu_buf_unref(msg->buf);
     else if (msg->kind == ZU_MSG_SLICE)
