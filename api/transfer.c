@@ -80,13 +80,14 @@ ZU_HOT int zmq_msg_recv(zmq_msg_t *handle, void *socket_handle, int flags)
     if (zu_unlikely(err))
         return api_result(err);
     unsigned more = view.flags;
-    struct zu_msg taken;
-    err = zu_pipe_take_msg(view.pipe, &view, &taken);
-    if (zu_unlikely(err))
-        return api_result(err);
-    zu_socket_taken(socket, more);
     zu_msg_close(msg);
-    *msg = taken;
+    /* In place: a message built aside and copied would stall on its own fresh stores. */
+    err = zu_pipe_take_msg(view.pipe, &view, msg);
+    if (zu_unlikely(err)) {
+        zu_msg_init(msg);
+        return api_result(err);
+    }
+    zu_socket_taken(socket, more);
     return size_as_int(view.size);
 }
 

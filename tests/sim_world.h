@@ -306,12 +306,15 @@ static inline void memory_begin(void)
 /* Everything that was ever taken must lie in the pools. */
 static inline void memory_check(void)
 {
+    if (zu_origin_cache.origin)
+        zu_origin_drop_many(zu_origin_cache.origin, zu_origin_cache.count);
+    zu_origin_cache = (struct zu_origin_cache){0};
     uint64_t lost = zu_chunk_bytes() - zu_chunk_pool_bytes();
     CHECK(lost == 0, "%llu bytes of chunks are lost", (unsigned long long)lost);
     long pooled = 0;
     for (unsigned rung = 0; rung < ZU_CHUNK_RUNG_TOP; rung++)
         pooled += pooled_chunks(rung);
-    for (size_t size = 128; size <= 128 * 1024; size *= 2)
+    for (size_t size = 128; size <= 256 * 1024; size += 128)
         pooled += pooled_bufs(size);
     CHECK(blocks_live == pooled, "%ld blocks are lost", blocks_live - pooled);
 }

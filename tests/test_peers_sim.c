@@ -361,8 +361,28 @@ static void wind_up(void)
     }
 }
 
+/* Dials that were disconnected and have something to send. */
+static bool a_dial_lingers(void)
+{
+    unsigned load = 0;
+    records_read();
+    for (unsigned i = 0; i < world.shard_count; i++) {
+        load += atomic_load(&world.shards[i]->load);
+        zu_list_each(link, after, &world.shards[i]->residents)
+            load -= end_of(zu_container_of(link, struct zu_conn, resident)->fd)->side;
+    }
+    for (unsigned i = 0; i < world.slot_count; i++) {
+        load -= world.slots[i].bound;
+        for (unsigned j = 0; j < world.slots[i].target_count; j++)
+            load -= world.slots[i].connected[j];
+    }
+    return load != 0;
+}
+
 static bool is_delivered(void)
 {
+    if (a_dial_lingers())
+        return false;
     for (unsigned i = 0; i < world.slot_count; i++) {
         struct actor *actor = &world.actors[world.slots[i].actor];
         if (!actor->is_open)

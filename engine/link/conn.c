@@ -160,7 +160,6 @@ bool zu_conn_become_ready(struct zu_conn *conn)
         zu_conn_close(conn, -ENOMEM);
         return false;
     }
-    zu_outlet_open(&conn->peer->outlet, conn->shard->driver, conn->fd);
     conn->ready = true;
     zu_heartbeat_start(conn);
     return true;

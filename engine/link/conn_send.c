@@ -33,8 +33,11 @@ static bool send_handshake(struct zu_conn *conn)
     size_t size = zu_handshake_output(conn->handshake, &bytes);
     conn->tx_handshake = size > 0;
     if (!size) {
-        if (conn->ready)
+        if (conn->ready) {
             zu_conn_handshake_drop(conn);
+            /* Not before: what the sending thread hands over itself must not overtake the handshake. */
+            zu_outlet_open(&conn->peer->outlet, conn->shard->driver, conn->fd);
+        }
         return false;
     }
     if (size > sizeof conn->hello)
