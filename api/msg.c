@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Messages: checks, and the step from zmq_msg_t to the engine's message. Errors come back by errno. */
 #include "api.h"
-#include "link/origin.h"
+#include "core/message.h"
 
 _Static_assert(sizeof(zmq_msg_t) == sizeof(struct zu_msg), "zmq_msg_t holds the engine's message");
 
@@ -73,7 +73,7 @@ int zmq_msg_get(const zmq_msg_t *handle, int property)
     case ZMQ_MORE:
         return zmq_msg_more(handle);
     case ZMQ_SRCFD:
-        return msg->origin ? zu_origin_fd(msg->origin) : -1;
+        return zu_message_fd(msg);
     case ZMQ_SHARED:
         return zu_msg_is_shared(msg);
     default:
@@ -92,7 +92,7 @@ int zmq_msg_set(zmq_msg_t *msg, int property, int value)
 const char *zmq_msg_gets(const zmq_msg_t *handle, const char *property)
 {
     const struct zu_msg *msg = api_msg(handle);
-    const char *value = msg->origin && property ? zu_origin_get(msg->origin, property) : NULL;
+    const char *value = property ? zu_message_property(msg, property) : NULL;
     if (!value)
         errno = EINVAL;
     return value;

@@ -4,10 +4,11 @@
  * several, or descriptors, sleep in poll(2) on the sockets' event descriptors.
  * Fails before it sleeps on bad items, and afterwards with EINTR or ETERM.
  */
+#include "api.h"
+
 #include <poll.h>
 #include <string.h>
 
-#include "api.h"
 #include "base/clock.h"
 #include "mem/alloc.h"
 

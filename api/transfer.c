@@ -3,11 +3,12 @@
  * Sending and receiving, in all the forms the API has. Bytes are copied once, between the caller's memory and the pipe;
  * messages hand their bodies over. Errors come back by errno, with nothing sent, nothing taken.
  */
+#include "api.h"
+
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "api.h"
 
 static int size_as_int(size_t size)
 {

@@ -303,18 +303,22 @@ static inline void memory_begin(void)
     blocks_live = 1; /* that one, which the cache now holds */
 }
 
+/* The sanitizer's, where there is one: it says who took what is lost. */
+extern int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+
 /* Everything that was ever taken must lie in the pools. */
 static inline void memory_check(void)
 {
     if (zu_origin_cache.origin)
         zu_origin_drop_many(zu_origin_cache.origin, zu_origin_cache.count);
     zu_origin_cache = (struct zu_origin_cache){0};
+    CHECK(!__lsan_do_recoverable_leak_check || !__lsan_do_recoverable_leak_check(), "see above");
     uint64_t lost = zu_chunk_bytes() - zu_chunk_pool_bytes();
     CHECK(lost == 0, "%llu bytes of chunks are lost", (unsigned long long)lost);
     long pooled = 0;
     for (unsigned rung = 0; rung < ZU_CHUNK_RUNG_TOP; rung++)
         pooled += pooled_chunks(rung);
-    for (size_t size = 128; size <= 256 * 1024; size += 128)
+    for (size_t size = 128; size <= 4 * 1024 * 1024; size += size / 8) /* some of every class */
         pooled += pooled_bufs(size);
     CHECK(blocks_live == pooled, "%ld blocks are lost", blocks_live - pooled);
 }

@@ -110,9 +110,14 @@ Test(chunk, a_free_chunk_is_taken_again_and_memory_may_run_out)
     }
 }
 
-static void count_call(void *context)
+struct listener {
+    struct zu_chunk_watcher watcher; /* the pool's */
+    unsigned calls;                  /* how often it was told */
+};
+
+static void count_call(struct zu_chunk_watcher *watcher)
 {
-    ++*(unsigned *)context;
+    zu_container_of(watcher, struct listener, watcher)->calls++;
 }
 
 static void make_fat(void)
@@ -126,20 +131,20 @@ static void make_fat(void)
 
 Test(chunk, a_fat_pool_calls_once_and_a_trim_or_two_makes_it_lean)
 {
-    unsigned calls = 0;
-    zu_chunk_pool_on_fat(count_call, &calls);
+    struct listener one = {.watcher.fat = count_call};
+    zu_chunk_pool_watch(&one.watcher);
     cr_assert_not(zu_chunk_pool_is_fat());
     for (unsigned spell = 1; spell <= 3; spell++) {
         make_fat();
         make_fat();
         cr_assert(zu_chunk_pool_is_fat());
-        cr_assert_eq(calls, spell);
+        cr_assert_eq(one.calls, spell);
         if (zu_chunk_pool_trim())
             cr_assert_not(zu_chunk_pool_trim());
         cr_assert_not(zu_chunk_pool_is_fat());
         cr_assert_gt(zu_chunk_pool_bytes(), 1u << 20, "a little is kept for the next burst");
     }
-    zu_chunk_pool_on_fat(NULL, &calls);
+    zu_chunk_pool_unwatch(&one.watcher);
 }
 
 Test(chunk, a_trim_spares_what_was_used_since_the_last)
@@ -153,31 +158,24 @@ Test(chunk, a_trim_spares_what_was_used_since_the_last)
     cr_assert_geq(zu_chunk_pool_bytes(), fat);
 }
 
-Test(chunk, a_hook_is_cleared_by_its_owner_and_hears_of_fat_that_was_there)
+Test(chunk, a_watcher_hears_of_fat_that_was_there_and_passes_the_duty_on)
 {
-    unsigned calls = 0, others = 0;
+    struct listener one = {.watcher.fat = count_call}, other = {.watcher.fat = count_call};
     make_fat();
-    zu_chunk_pool_on_fat(count_call, &calls);
-    cr_assert_eq(calls, 1u);
-    zu_chunk_pool_on_fat(NULL, &others);
+    zu_chunk_pool_watch(&one.watcher);
+    cr_assert_eq(one.calls, 1u);
     while (zu_chunk_pool_trim())
         ;
+    zu_chunk_pool_watch(&other.watcher);
     make_fat();
-    cr_assert_eq(calls, 2u);
-    zu_chunk_pool_on_fat(NULL, &calls);
-    while (zu_chunk_pool_trim())
-        ;
+    cr_assert_eq(one.calls + other.calls, 2u, "one of them hears, not both");
+    zu_chunk_pool_unwatch(&other.watcher);
+    cr_assert_eq(one.calls, 2u, "who leaves before a trim leaves the duty to another");
+    zu_chunk_pool_unwatch(&one.watcher);
     make_fat(); /* nobody hears */
-    struct zu_chunk *taken[FAT_CHUNKS];
-    for (int i = 0; i < FAT_CHUNKS; i++)
-        taken[i] = zu_chunk_new(ZU_CHUNK_RUNG_TOP);
-    zu_chunk_pool_on_fat(count_call, &others);
-    cr_assert_eq(others, 0u);
-    for (int i = 0; i < FAT_CHUNKS; i++)
-        zu_chunk_unref(taken[i]);
-    cr_assert_eq(others, 1u, "a spell that nobody heard of must not silence the next one");
-    cr_assert_eq(calls, 2u);
-    zu_chunk_pool_on_fat(NULL, &others);
+    zu_chunk_pool_watch(&other.watcher);
+    cr_assert_eq(other.calls, 2u, "a spell that nobody heard of must not silence the next watcher");
+    zu_chunk_pool_unwatch(&other.watcher);
 }
 
 static void *churn(void *context)

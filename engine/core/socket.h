@@ -110,6 +110,8 @@ extern const struct zu_transport *zu_transport_extra;
 
 int zu_socket_set(struct zu_socket *socket, int number, const void *value, size_t size);
 int zu_socket_get(struct zu_socket *socket, int number, void *value, size_t *size);
+/* -ENOTSUP: the security mechanism that the options ask for is not built, so a bind or connect must not go ahead. */
+int zu_socket_can_link(const struct zu_socket *socket);
 struct zu_settings *zu_socket_settings(const struct zu_socket *socket);
 
 #endif

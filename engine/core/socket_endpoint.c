@@ -62,6 +62,9 @@ static void entry_free(struct zu_endpoint_entry *entry)
 /* The snapshot and marks that an endpoint takes along; zu_settings_unref it afterwards. */
 static int home_make(struct zu_socket *socket, void *endpoint, struct zu_home *ret_home)
 {
+    int err = zu_socket_can_link(socket);
+    if (err)
+        return err;
     struct zu_settings *settings = zu_socket_settings(socket);
     if (!settings)
         return -ENOMEM;

@@ -9,8 +9,20 @@
 #include "mem/alloc.h"
 #include "wire/null.h"
 
-/* The only place that names the mechanisms, by enum zu_security; one that is not built refuses binds and connects. */
-static const struct zu_mechanism_ops *const mechanisms[] = {&zu_null_mechanism};
+/* The only place that names the mechanisms, by enum zu_security; NULL for one that is not built. */
+static const struct zu_mechanism_ops *const mechanisms[] = {[ZU_SECURITY_NULL] = &zu_null_mechanism};
+
+/* A socket that was told to authenticate must not talk without. */
+static const struct zu_mechanism_ops *mechanism_of(const struct zu_options *options)
+{
+    size_t count = sizeof mechanisms / sizeof *mechanisms;
+    return (size_t)options->mechanism < count ? mechanisms[options->mechanism] : NULL;
+}
+
+int zu_socket_can_link(const struct zu_socket *socket)
+{
+    return mechanism_of(&socket->options) ? 0 : -ENOTSUP;
+}
 
 static int live_get(void *context, int number, int64_t *ret_value)
 {
@@ -84,7 +96,7 @@ struct zu_settings *zu_socket_settings(const struct zu_socket *socket)
     if (!settings)
         return NULL;
     settings->socket_type = socket->type;
-    settings->mechanism = mechanisms[0];
+    settings->mechanism = mechanism_of(options);
     settings->out_hwm = (uint64_t)options->send_hwm;
     settings->in_hwm = (uint64_t)options->recv_hwm;
     settings->frame_max = options->msg_size_max;

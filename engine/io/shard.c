@@ -44,9 +44,9 @@ static void trim_fired(struct zu_timer *timer)
         zu_shard_timer(shard, &shard->trim, TRIM_DELAY_MS * ZU_NS_PER_MS);
 }
 
-static void on_fat(void *context)
+static void on_fat(struct zu_chunk_watcher *watcher)
 {
-    struct zu_shard *shard = context;
+    struct zu_shard *shard = zu_container_of(watcher, struct zu_shard, watcher);
     if (!atomic_exchange_explicit(&shard->fat_posted, true, memory_order_relaxed))
         zu_mailbox_post(&shard->box, &shard->fat);
 }
@@ -61,7 +61,8 @@ int zu_shard_init(struct zu_shard *shard, struct zu_driver *driver)
     shard->stop.run = run_stop;
     shard->fat.run = run_fat;
     shard->trim.fired = trim_fired;
-    zu_chunk_pool_on_fat(on_fat, shard);
+    shard->watcher.fat = on_fat;
+    zu_chunk_pool_watch(&shard->watcher);
     return 0;
 }
 
@@ -167,7 +168,7 @@ int zu_shard_start(struct zu_shard *shard, const struct zu_shard_thread *how)
 
 void zu_shard_fini(struct zu_shard *shard)
 {
-    zu_chunk_pool_on_fat(NULL, shard);
+    zu_chunk_pool_unwatch(&shard->watcher);
     if (shard->threaded) {
         zu_mailbox_post(&shard->box, &shard->stop);
         pthread_join(shard->thread, NULL);

@@ -35,6 +35,7 @@ struct zu_shard {
     bool stopping;          /* the shard's thread: set by a note */
     struct zu_note stop;    /* the maker's: ends the loop */
     struct zu_timer trim;   /* the shard's thread: gives free chunks back after a burst */
+    struct zu_chunk_watcher watcher; /* the pool's: tells any thread that a trim is due */
     struct zu_note fat;     /* posted by whoever makes the pool fat: sets trim */
     _Atomic bool fat_posted; /* exchange: the note is on its way */
 };

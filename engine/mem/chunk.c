@@ -2,7 +2,7 @@
 /*
  * Chunks are taken from and returned to one pool per rung, last in first out, so the ones in use stay in the cache. A
  * lock guards each rung; it is taken once per tens of kilobytes. Large rungs are pages of their own, so that a trim shows
- * in the process's size. A burst leaves free chunks; the hook then makes some shard set a one-shot timer, which trims.
+ * in the process's size. A burst leaves free chunks; a watching shard then sets a one-shot timer, which trims.
  * It fails only for want of memory, with NULL.
  */
 #include "mem/chunk.h"
@@ -33,10 +33,9 @@ static struct rung rungs[ZU_CHUNK_RUNGS] = {
 };
 static _Atomic uint64_t free_bytes; /* statistics and the fat mark: relaxed */
 static _Atomic uint64_t all_bytes;  /* statistics: relaxed */
-static _Atomic bool hook_called;    /* one call per fat spell */
-static pthread_mutex_t hook_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the next two, and keeps them valid while called */
-static void (*fat_hook)(void *);
-static void *fat_hook_context;
+static _Atomic bool is_told;        /* one call per fat spell */
+static pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the list, and keeps a watcher valid while called */
+static struct zu_link watchers = {&watchers, &watchers};
 
 static void chunk_release(struct zu_chunk *chunk, uint32_t size)
 {
@@ -82,14 +81,16 @@ struct zu_chunk *zu_chunk_new(unsigned rung_index)
     return chunk;
 }
 
-static ZU_COLD void call_hook(void)
+static ZU_COLD void tell_watcher(void)
 {
-    if (atomic_exchange_explicit(&hook_called, true, memory_order_relaxed))
+    if (atomic_exchange_explicit(&is_told, true, memory_order_relaxed))
         return;
-    pthread_mutex_lock(&hook_lock);
-    if (fat_hook)
-        fat_hook(fat_hook_context);
-    pthread_mutex_unlock(&hook_lock);
+    pthread_mutex_lock(&watch_lock);
+    if (!zu_list_is_empty(&watchers)) {
+        struct zu_chunk_watcher *watcher = zu_container_of(watchers.prev, struct zu_chunk_watcher, link);
+        watcher->fat(watcher);
+    }
+    pthread_mutex_unlock(&watch_lock);
 }
 
 void zu_chunk_free(struct zu_chunk *chunk)
@@ -104,8 +105,8 @@ void zu_chunk_free(struct zu_chunk *chunk)
     /* Under the lock: else whoever takes the chunk may subtract before this adds, and the sum wrap. */
     uint64_t bytes = atomic_fetch_add_explicit(&free_bytes, size, memory_order_relaxed) + size;
     pthread_mutex_unlock(&rung->lock);
-    if (zu_unlikely(bytes > KEEP_BYTES) && !atomic_load_explicit(&hook_called, memory_order_relaxed))
-        call_hook();
+    if (zu_unlikely(bytes > KEEP_BYTES) && !atomic_load_explicit(&is_told, memory_order_relaxed))
+        tell_watcher();
 }
 
 void zu_owner_drop(uintptr_t owner)
@@ -161,23 +162,30 @@ bool zu_chunk_pool_trim(void)
         rung_trim(i);
     bool fat = zu_chunk_pool_is_fat();
     if (!fat)
-        atomic_store_explicit(&hook_called, false, memory_order_relaxed);
+        atomic_store_explicit(&is_told, false, memory_order_relaxed);
     return fat;
 }
 
-void zu_chunk_pool_on_fat(void (*hook)(void *), void *context)
+/* Whoever was told may have gone without trimming. */
+static void tell_anew(void)
 {
-    pthread_mutex_lock(&hook_lock);
-    /* Clearing is only for the one who set it: contexts come and go independently. */
-    if (hook || context == fat_hook_context) {
-        fat_hook = hook;
-        fat_hook_context = context;
-    }
-    pthread_mutex_unlock(&hook_lock);
-    if (!hook)
-        return;
-    /* Whoever was called last may have gone without trimming. */
-    atomic_store_explicit(&hook_called, false, memory_order_relaxed);
+    atomic_store_explicit(&is_told, false, memory_order_relaxed);
     if (zu_chunk_pool_is_fat())
-        call_hook();
+        tell_watcher();
+}
+
+void zu_chunk_pool_watch(struct zu_chunk_watcher *watcher)
+{
+    pthread_mutex_lock(&watch_lock);
+    zu_list_append(&watchers, &watcher->link);
+    pthread_mutex_unlock(&watch_lock);
+    tell_anew();
+}
+
+void zu_chunk_pool_unwatch(struct zu_chunk_watcher *watcher)
+{
+    pthread_mutex_lock(&watch_lock);
+    zu_list_remove(&watcher->link);
+    pthread_mutex_unlock(&watch_lock);
+    tell_anew();
 }

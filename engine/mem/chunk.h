@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/attr.h"
+#include "base/list.h"
 #include "mem/buf.h"
 #include "mem/origin.h"
 
@@ -124,7 +125,14 @@ bool zu_chunk_pool_trim(void);
 /* Bytes in free chunks, and in all that there are, for counters and tests. */
 uint64_t zu_chunk_pool_bytes(void);
 uint64_t zu_chunk_bytes(void);
-/* Called, from any thread, when the pool grows fat; NULL clears. `box` tells one hook from another's. */
-void zu_chunk_pool_on_fat(void (*hook)(void *), void *context);
+/* Somebody who can trim in a while: a shard. Owned by it; the links are under the pool's lock. */
+struct zu_chunk_watcher {
+    void (*fat)(struct zu_chunk_watcher *); /* any thread: the pool has grown fat. One watcher is asked, once per spell */
+    struct zu_link link;                    /* among the watchers */
+};
+
+void zu_chunk_pool_watch(struct zu_chunk_watcher *watcher);
+/* If the pool is fat, the duty passes to another watcher. */
+void zu_chunk_pool_unwatch(struct zu_chunk_watcher *watcher);
 
 #endif
