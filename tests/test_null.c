@@ -80,86 +80,92 @@ Test(null, done_in_either_order)
 }
 
 /* What stock libzmq answered to the same bodies: it closed with these events, or it stayed. */
+struct said {
+    const char *body;        /* of the frame */
+    size_t size;             /* of it */
+    int rc;                  /* what consume answers */
+    unsigned protocol_error; /* detail of the event */
+    unsigned auth_status;    /* the same for ERROR */
+};
+
+static const struct said rows[] = {
+#define ROW(literal, ...)                                                                                              \
+    {                                                                                                                  \
+        literal, sizeof(literal) - 1, __VA_ARGS__                                                                      \
+    }
+    ROW("\x05READY" TYPE("\x03REP"), 0, 0, 0),
+    ROW("\x05READY", 0, 0, 0),
+    ROW("\x05READY\x0bsocket-type\0\0\0\x03PUB", 0, 0, 0),
+    ROW("\x05READY" TYPE("\x03PUB"), -EPROTO, 0, 0),
+    ROW("\x05READY" TYPE("\x03"
+                         "FOO"),
+        -EPROTO, 0, 0),
+    ROW("\x05READY" TYPE("\0"), -EPROTO, 0, 0),
+    ROW("\x05READY" TYPE("\x03REP") TYPE("\x03PUB"), -EPROTO, 0, 0),
+    ROW("\x05READY" TYPE("\x03REP") "\x01", -EPROTO, 0, 0),
+    ROW("\x05READY" TYPE("\x03REP") "\x01"
+                                    "ab",
+        -EPROTO, 0, 0),
+    ROW("\x05READY\x01"
+        "a\0\0\0\x09"
+        "a",
+        -EPROTO, 0, 0),
+    ROW("\x05READY\x01"
+        "a\xff\xff\xff\xff"
+        "a",
+        -EPROTO, 0, 0),
+    ROW("\x05"
+        "ERROR\x03"
+        "300",
+        -EPROTO, 0, 300),
+    ROW("\x05"
+        "ERROR\x03"
+        "400",
+        -EPROTO, 0, 400),
+    ROW("\x05"
+        "ERROR\x03"
+        "500",
+        -EPROTO, 0, 500),
+    ROW("\x05"
+        "ERROR\x03"
+        "200",
+        -EPROTO, 0, 0),
+    ROW("\x05"
+        "ERROR\x03"
+        "401",
+        -EPROTO, 0, 0),
+    ROW("\x05"
+        "ERROR\x03"
+        "410",
+        -EPROTO, 0, 0),
+    ROW("\x05"
+        "ERROR\x03"
+        "abc",
+        -EPROTO, 0, 0),
+    ROW("\x05"
+        "ERROR\x05hello",
+        -EPROTO, 0, 0),
+    ROW("\x05"
+        "ERROR\0",
+        -EPROTO, 0, 0),
+    ROW("\x05"
+        "ERROR\x05he",
+        -EPROTO, ZU_PROTOCOL_ERROR_MALFORMED_ERROR, 0),
+    ROW("\x05"
+        "ERROR",
+        -EPROTO, ZU_PROTOCOL_ERROR_MALFORMED_ERROR, 0),
+    ROW("\x04PING\0\0", -EPROTO, ZU_PROTOCOL_ERROR_UNEXPECTED_COMMAND, 0),
+    ROW("\x03"
+        "FOO",
+        -EPROTO, ZU_PROTOCOL_ERROR_UNEXPECTED_COMMAND, 0),
+    ROW("", -EPROTO, ZU_PROTOCOL_ERROR_UNEXPECTED_COMMAND, 0),
+    ROW("\x09"
+        "A",
+        -EPROTO, ZU_PROTOCOL_ERROR_UNEXPECTED_COMMAND, 0),
+};
+
 Test(null, what_the_peer_may_say)
 {
-    static const struct {
-        const char *body;
-        size_t size;
-        int rc;
-        unsigned protocol_error;
-        unsigned auth_status;
-    } rows[] = {
-#define ROW(literal, ...) {literal, sizeof(literal) - 1, __VA_ARGS__}
-        ROW("\x05READY" TYPE("\x03REP"), 0, 0, 0),
-        ROW("\x05READY", 0, 0, 0),
-        ROW("\x05READY\x0bsocket-type\0\0\0\x03PUB", 0, 0, 0),
-        ROW("\x05READY" TYPE("\x03PUB"), -EPROTO, 0, 0),
-        ROW("\x05READY" TYPE("\x03"
-                             "FOO"),
-            -EPROTO, 0, 0),
-        ROW("\x05READY" TYPE("\0"), -EPROTO, 0, 0),
-        ROW("\x05READY" TYPE("\x03REP") TYPE("\x03PUB"), -EPROTO, 0, 0),
-        ROW("\x05READY" TYPE("\x03REP") "\x01", -EPROTO, 0, 0),
-        ROW("\x05READY" TYPE("\x03REP") "\x01"
-                                        "ab",
-            -EPROTO, 0, 0),
-        ROW("\x05READY\x01"
-            "a\0\0\0\x09"
-            "a",
-            -EPROTO, 0, 0),
-        ROW("\x05READY\x01"
-            "a\xff\xff\xff\xff"
-            "a",
-            -EPROTO, 0, 0),
-        ROW("\x05"
-            "ERROR\x03"
-            "300",
-            -EPROTO, 0, 300),
-        ROW("\x05"
-            "ERROR\x03"
-            "400",
-            -EPROTO, 0, 400),
-        ROW("\x05"
-            "ERROR\x03"
-            "500",
-            -EPROTO, 0, 500),
-        ROW("\x05"
-            "ERROR\x03"
-            "200",
-            -EPROTO, 0, 0),
-        ROW("\x05"
-            "ERROR\x03"
-            "401",
-            -EPROTO, 0, 0),
-        ROW("\x05"
-            "ERROR\x03"
-            "410",
-            -EPROTO, 0, 0),
-        ROW("\x05"
-            "ERROR\x03"
-            "abc",
-            -EPROTO, 0, 0),
-        ROW("\x05"
-            "ERROR\x05hello",
-            -EPROTO, 0, 0),
-        ROW("\x05"
-            "ERROR\0",
-            -EPROTO, 0, 0),
-        ROW("\x05"
-            "ERROR\x05he",
-            -EPROTO, ZU_PROTOCOL_ERROR_MALFORMED_ERROR, 0),
-        ROW("\x05"
-            "ERROR",
-            -EPROTO, ZU_PROTOCOL_ERROR_MALFORMED_ERROR, 0),
-        ROW("\x04PING\0\0", -EPROTO, ZU_PROTOCOL_ERROR_UNEXPECTED_COMMAND, 0),
-        ROW("\x03"
-            "FOO",
-            -EPROTO, ZU_PROTOCOL_ERROR_UNEXPECTED_COMMAND, 0),
-        ROW("", -EPROTO, ZU_PROTOCOL_ERROR_UNEXPECTED_COMMAND, 0),
-        ROW("\x09"
-            "A",
-            -EPROTO, ZU_PROTOCOL_ERROR_UNEXPECTED_COMMAND, 0),
-    };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct zu_mechanism mechanism;
         cr_assert_eq(consume(&mechanism, rows[i].body, rows[i].size), rows[i].rc, "row %zu", i);

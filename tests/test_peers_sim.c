@@ -91,6 +91,7 @@ static void plan_make(struct plan *plan)
 static void set(struct zu_socket *socket, int option, int value)
 {
     CHECK(zu_socket_set(socket, option, &value, sizeof value) == 0, "option %d refused", option);
+    trace("option %d of actor %u is %d", option, actor_of(socket), value);
 }
 
 static int linger_any(void)
@@ -347,13 +348,15 @@ static void act(void)
 
 /* --- ends --- */
 
-/* Everybody reads what there is, and finishes what he has begun to write. */
+/* Everybody hears what was said, reads what there is, and finishes what he has begun to write. */
 static void wind_up(void)
 {
     for (unsigned i = 0; i < world.slot_count; i++) {
         struct actor *actor = &world.actors[world.slots[i].actor];
         if (!actor->is_open)
             continue;
+        zu_socket_check(actor->socket);
+        ledger_sample();
         while (actor->next_part && letter_send(actor))
             ;
         if (world.slots[i].type != PUSH)
@@ -504,18 +507,15 @@ static void end_abruptly(void)
 
 /* --- a seed --- */
 
-static bool is_over(void)
-{
-    return lingering() == 0;
-}
-
 static void world_end(void)
 {
     uint64_t until_ns = zu_sim_now_ns(world.sim) + 200 * ZU_NS_PER_S;
-    while (!is_over()) {
-        CHECK(turn() || is_over(), "sockets that never go");
+    while (!nobody_lingers()) {
+        CHECK(turn() || nobody_lingers(), "sockets that never go");
         CHECK(zu_sim_now_ns(world.sim) < until_ns, "sockets that go too late");
     }
+    for (unsigned i = 0; i < world.shard_count; i++)
+        shard_step(world.shards[i]); /* a thread would run what is posted before it stops */
     ledger_end();
     for (unsigned i = 0; i < world.shard_count; i++) {
         struct zu_shard *shard = world.shards[i];
@@ -529,6 +529,8 @@ static void world_end(void)
         CHECK(!world.sim->sockets[i], "descriptor %d is open", (int)i + FD_FIRST);
     zu_sim_free(world.sim);
     world.sim = NULL;
+    for (unsigned i = 0; i < world.actor_count; i++)
+        world.actors[i].socket = NULL;
 }
 
 static void sum_add(void)

@@ -149,7 +149,8 @@ Test(poll, zmq_fd_through_an_edge_triggered_epoll)
                 cr_assert_eq(number, got++);
             }
             if (got < sent)
-                cr_assert_eq(epoll_wait(epoll, &event, 1, KIT_WAIT_MS), 1, "%s: %d of %d", kit_transports[t], got, sent);
+                cr_assert_eq(epoll_wait(epoll, &event, 1, KIT_WAIT_MS), 1, "%s: %d of %d, %s", kit_transports[t], got, sent,
+                             strerror(errno));
         }
         close(epoll);
         kit_pair_end(&pair);

@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -245,12 +246,13 @@ static bool row_works(const struct row *row, unsigned flags)
 static struct zu_io_features found;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void find(void)
+static void *find(void *unused)
 {
+    (void)unused;
     struct io_uring ring;
     found.error = io_uring_queue_init(ENTRIES, &ring, 0);
     if (found.error)
-        return;
+        return NULL;
     io_uring_queue_exit(&ring);
     unsigned flags = 0;
     for (unsigned i = 0; i < ZU_IO_FEATURES; i++) {
@@ -258,11 +260,29 @@ static void find(void)
         if (found.has[i])
             flags |= rows[i].flags;
     }
+    return NULL;
+}
+
+/*
+ * On a thread of its own: the kernel takes a ring apart later, and the work that this leaves to the thread that used it
+ * would interrupt the application's own waits with EINTR.
+ */
+static void find_aside(void)
+{
+    pthread_t thread;
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    if (pthread_create(&thread, NULL, find, NULL) == 0)
+        pthread_join(thread, NULL);
+    else
+        find(NULL);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
 const struct zu_io_features *zu_io_features(void)
 {
-    pthread_once(&once, find);
+    pthread_once(&once, find_aside);
     return &found;
 }
 

@@ -61,14 +61,17 @@ static uint32_t random_below(struct zu_dial *dial, uint32_t limit)
     return limit ? dial->random % limit : 0;
 }
 
-/* Without a cap: the interval and a random part of it again, so that many peers do not come back at once. */
+/*
+ * Without a cap, or with one below the interval, which counts for nothing: the interval and a random part of it again, so
+ * that many peers do not come back at once.
+ */
 static uint32_t retry_delay_ms(struct zu_dial *dial)
 {
     const struct zu_settings *settings = dial->home.settings;
-    if (settings->reconnect_max_ms <= 0)
+    if (settings->reconnect_max_ms < settings->reconnect_ms)
         return (uint32_t)settings->reconnect_ms + random_below(dial, (uint32_t)settings->reconnect_ms);
     int delay_ms = dial->backoff_ms ? dial->backoff_ms : settings->reconnect_ms;
-    if (delay_ms > settings->reconnect_max_ms && settings->reconnect_max_ms > settings->reconnect_ms)
+    if (delay_ms > settings->reconnect_max_ms)
         delay_ms = settings->reconnect_max_ms;
     dial->backoff_ms = delay_ms < INT32_MAX / 2 ? 2 * delay_ms : delay_ms;
     return (uint32_t)delay_ms;
