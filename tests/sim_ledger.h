@@ -241,10 +241,11 @@ static inline void ledger_is_full(struct zu_socket *socket)
     zu_list_each(link, after, &socket->peers)
     {
         struct zu_peer *peer = zu_container_of(link, struct zu_peer, link);
-        uint64_t hwm = atomic_load(&peer->out->hwm);
-        if (peer->out_open)
-            CHECK(hwm && zu_pipe_count(peer->out).held >= hwm, "refused with %llu messages of %llu in the pipe",
-                  (unsigned long long)zu_pipe_count(peer->out).held, (unsigned long long)hwm);
+        if (!peer->out_open)
+            continue;
+        uint64_t hwm = atomic_load(&peer->out->hwm), held = zu_pipe_count(peer->out).held;
+        CHECK(hwm && held >= hwm, "refused with %llu messages of %llu in the pipe", (unsigned long long)held,
+              (unsigned long long)hwm);
     }
 }
 

@@ -6,6 +6,7 @@
  */
 #include "core/context.h"
 
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/error.h"
@@ -90,6 +91,39 @@ static void shard_free(struct zu_shard *shard)
     zu_free(shard, sizeof *shard);
 }
 
+struct driver_maker {
+    struct zu_driver *driver; /* the result, when err is 0 */
+    int err;                  /* or why not */
+};
+
+static void *driver_make(void *arg)
+{
+    struct driver_maker *maker = arg;
+    maker->err = zu_context_driver_new(&maker->driver);
+    return NULL;
+}
+
+/*
+ * On a thread of its own, which is soon over: when a ring is taken apart, the kernel leaves work to every living thread
+ * that has touched it, and in one of the application's that would interrupt epoll_wait(2) with EINTR.
+ */
+static int driver_new(struct zu_driver **ret_driver)
+{
+    struct driver_maker maker = {0};
+    pthread_t thread;
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old); /* inherited: signals are the application's */
+    int err = -pthread_create(&thread, NULL, driver_make, &maker);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (err)
+        return err;
+    pthread_join(thread, NULL);
+    if (!maker.err)
+        *ret_driver = maker.driver;
+    return maker.err;
+}
+
 static struct zu_shard *shard_new(int *ret_err)
 {
     struct zu_driver *driver;
@@ -98,7 +132,7 @@ static struct zu_shard *shard_new(int *ret_err)
         *ret_err = -ENOMEM;
         return NULL;
     }
-    *ret_err = zu_context_driver_new(&driver);
+    *ret_err = driver_new(&driver);
     if (!*ret_err)
         *ret_err = zu_shard_init(shard, driver);
     if (!*ret_err)
