@@ -2,6 +2,7 @@
 #include "kit.h"
 
 #include <signal.h>
+#include <sys/epoll.h>
 
 Test(context, refuses_what_is_none)
 {
@@ -242,4 +243,20 @@ Test(context, blocky_decides_linger)
     cr_assert_eq(kit_get(socket, ZMQ_LINGER), 0);
     KIT_OK(zmq_close(socket));
     KIT_OK(zmq_ctx_term(context));
+}
+
+/* Rings that are made and taken apart must not leave work to this thread: the kernel would do it with an EINTR. */
+Test(context, does_not_interrupt_the_applications_waits)
+{
+    int epoll = epoll_create1(0);
+    struct epoll_event event;
+    for (int i = 0; i < 10; i++) {
+        struct kit_pair pair = kit_pair("tcp", ZMQ_PUSH, ZMQ_PULL);
+        kit_send_text(pair.from, "a", 0);
+        kit_recv_text(pair.to, "a");
+        cr_assert_eq(epoll_wait(epoll, &event, 1, 20), 0, "%s", strerror(errno));
+        kit_pair_end(&pair);
+        cr_assert_eq(epoll_wait(epoll, &event, 1, 20), 0, "%s", strerror(errno));
+    }
+    close(epoll);
 }

@@ -35,6 +35,8 @@ static void ping_due(struct zu_timer *timer)
     const struct zu_settings *settings = conn->home.settings;
     uint8_t body[ZU_PING_SIZE_MAX];
     control_frame(conn, body, zu_ping_encode(body, (uint16_t)(settings->heartbeat_ttl_ms / 100), NULL, 0));
+    if (conn->closing) /* by that: sending has found the end of `out` */
+        return;
     if (timeout_ns(settings) && !conn->silence_timer.place && !conn->rx_paused)
         zu_shard_timer(conn->shard, &conn->silence_timer, timeout_ns(settings));
     zu_shard_timer(conn->shard, timer, (uint64_t)settings->heartbeat_ms * ZU_NS_PER_MS);
@@ -90,6 +92,8 @@ int zu_heartbeat_command(struct zu_conn *conn, const uint8_t *body, size_t size)
         return err;
     struct zu_ping ping;
     zu_ping_decode(&command, &ping);
+    if (conn->closing) /* answering an earlier one has found the end of `out` */
+        return -ECANCELED;
     if (ping.ttl_ds && !conn->ttl_timer.place)
         zu_shard_timer(conn->shard, &conn->ttl_timer, (uint64_t)ping.ttl_ds * NS_PER_DECISECOND);
     uint8_t pong[ZU_PONG_SIZE_MAX];
