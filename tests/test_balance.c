@@ -190,7 +190,7 @@ static void crowd_join(struct crowd *crowd, struct chance *chance, unsigned i)
 
 static void crowd_take(struct crowd *crowd, unsigned i)
 {
-    uint64_t n;
+    uint64_t n = 0;
     bool more;
     do {
         int err = far_take(peers[i], &n, &more);

@@ -3,12 +3,6 @@
 
 #include <sys/wait.h>
 
-#ifdef __SANITIZE_THREAD__
-enum { MAY_START_THREADS = 0 }; /* not in a child of a process with threads, says the thread sanitizer */
-#else
-enum { MAY_START_THREADS = 1 };
-#endif
-
 /* The child's life, in its own process: exits with 0, or with the line that failed. */
 #define CHILD_CHECK(holds)                                                                                             \
     do {                                                                                                               \
@@ -111,9 +105,10 @@ Test(fork, the_child_terminates_with_sockets_open)
     fork_with(term_only);
 }
 
+/* Sanitizers have locks of their own, which a fork may leave locked: no threads in a child for them. */
 Test(fork, the_child_starts_afresh)
 {
-    if (MAY_START_THREADS)
+    if (!KIT_SANITIZED)
         fork_with(start_afresh);
 }
 
@@ -138,7 +133,7 @@ static void *keep_reading(void *arg)
 /* Whatever lock some other thread holds in that moment. */
 Test(fork, in_the_middle_of_traffic)
 {
-    if (!MAY_START_THREADS)
+    if (KIT_SANITIZED)
         return;
     struct kit_pair pair = kit_pair("tcp", ZMQ_PUSH, ZMQ_PULL);
     pthread_t threads[2];

@@ -2,18 +2,22 @@
 #include "rawpeer.h"
 
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 enum { PARTS = 3, PART_SIZE = 3000, READER_HWM = 5 };
 
-/* A PULL in a process of its own, which tells the number of each whole message by a pipe. */
+/* A PULL in a process of its own, which binds when told and then tells the number of each whole message. */
 struct reader {
     pid_t pid;
-    int numbers; /* to read ints from */
+    int line; /* to say "go", and to read ints from */
 };
 
-static void reader_life(const char *text, int numbers)
+static void reader_life(const char *text, int line)
 {
+    char go;
+    if (read(line, &go, 1) != 1)
+        _exit(0);
     void *context = zmq_ctx_new(), *socket = zmq_socket(context, ZMQ_PULL);
     int hwm = READER_HWM, size = 4096;
     zmq_setsockopt(socket, ZMQ_RCVHWM, &hwm, sizeof hwm);
@@ -32,16 +36,17 @@ static void reader_life(const char *text, int numbers)
             if (!whole || !kit_is_filled(part + sizeof number, PART_SIZE - sizeof number, (uint32_t)(number * PARTS + i)))
                 number = -1 - i;
         }
-        if (write(numbers, &number, sizeof number) != sizeof number)
+        if (write(line, &number, sizeof number) != sizeof number)
             _exit(0);
     }
 }
 
-static struct reader reader_start(const char *text)
+/* Before this process has threads. */
+static struct reader reader_make(const char *text)
 {
     int ends[2];
-    cr_assert_eq(pipe(ends), 0);
-    struct reader reader = {.pid = fork(), .numbers = ends[0]};
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    struct reader reader = {.pid = fork(), .line = ends[0]};
     if (reader.pid == 0) {
         alarm(60);
         close(ends[0]);
@@ -51,10 +56,15 @@ static struct reader reader_start(const char *text)
     return reader;
 }
 
+static void reader_go(struct reader *reader)
+{
+    cr_assert_eq(write(reader->line, "g", 1), 1);
+}
+
 static int reader_number(struct reader *reader)
 {
     int number;
-    raw_hear(reader->numbers, &number, sizeof number);
+    raw_hear(reader->line, &number, sizeof number);
     cr_assert_geq(number, 0, "a message that is not whole, part %d", -1 - number);
     return number;
 }
@@ -84,7 +94,7 @@ static int message_send(void *socket, int number, int flags)
 static void survive_readers(const char *text, int lost_max)
 {
     enum { MESSAGES = 900 };
-    struct reader reader = reader_start(text);
+    struct reader readers[3] = {reader_make(text), reader_make(text), reader_make(text)};
     void *context = zmq_ctx_new();
     void *socket = kit_socket(context, ZMQ_PUSH);
     kit_set(socket, ZMQ_SNDHWM, 0);
@@ -95,23 +105,23 @@ static void survive_readers(const char *text, int lost_max)
         KIT_OK(message_send(socket, i, 0));
     int next = 0;
     for (int round = 0; round < 3; round++) {
-        int first = reader_number(&reader);
+        struct reader *reader = &readers[round];
+        reader_go(reader);
+        int first = reader_number(reader);
         cr_assert_geq(first, next, "a message came twice");
         cr_assert_leq(first - next, round ? lost_max : 0, "%s, round %d: %d after %d", text, round, first, next);
         int last = round == 2 ? MESSAGES - 1 : first + 200;
         for (int i = first + 1; i <= last; i++)
-            cr_assert_eq(reader_number(&reader), i);
+            cr_assert_eq(reader_number(reader), i);
         next = last + 1;
-        reader_kill(&reader);
-        while (raw_wait(reader.numbers, KIT_WAIT_MS)) { /* what it had told before it died */
+        reader_kill(reader);
+        while (raw_wait(reader->line, KIT_WAIT_MS)) { /* what it had told before it died */
             int number;
-            if (read(reader.numbers, &number, sizeof number) != sizeof number)
+            if (read(reader->line, &number, sizeof number) != sizeof number)
                 break;
             cr_assert_eq(number, next++);
         }
-        close(reader.numbers);
-        if (round < 2)
-            reader = reader_start(text);
+        close(reader->line);
     }
     KIT_OK(zmq_close(socket));
     KIT_OK(zmq_ctx_term(context));

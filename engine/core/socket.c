@@ -186,13 +186,29 @@ void zu_socket_apply_hwm(struct zu_socket *socket)
     zu_list_each(link, after, &socket->peers)
     {
         struct zu_peer *peer = zu_container_of(link, struct zu_peer, link);
-        if (zu_inproc_set_hwm(peer, out_hwm, in_hwm))
-            continue;
-        if (peer->out_open)
-            zu_pipe_set_hwm(peer->out, out_hwm);
-        if (peer->in_open)
+        bool is_inproc = zu_inproc_set_hwm(peer, out_hwm, in_hwm);
+        if (!is_inproc && peer->out_open)
+            zu_pipe_writer_set_hwm(peer->out, out_hwm);
+        if (!is_inproc && peer->in_open)
             zu_pipe_set_hwm(peer->in, in_hwm);
+        on_writable(peer);
     }
+}
+
+size_t zu_socket_count(struct zu_socket *socket, struct zu_peer_counts *ret_counts, size_t room)
+{
+    size_t count = 0;
+    zu_list_each(link, after, &socket->peers)
+    {
+        struct zu_peer *peer = zu_container_of(link, struct zu_peer, link);
+        if (count < room) {
+            struct zu_pipe_counts none = {0};
+            ret_counts[count].out = peer->out_open ? zu_pipe_count(peer->out) : none;
+            ret_counts[count].in = peer->in_open ? zu_pipe_count(peer->in) : none;
+        }
+        count++;
+    }
+    return count;
 }
 
 /* --- life --- */

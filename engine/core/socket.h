@@ -57,6 +57,13 @@ const struct zu_peer_events *zu_socket_peer_events(void);
 void zu_socket_apply_hwm(struct zu_socket *socket);
 /* A peer made by this thread; what shards and other sockets make comes by note. */
 void zu_socket_attach(struct zu_socket *socket, struct zu_peer *peer);
+/* The messages of one peer: to it, and from it. Zero where that half has ended. */
+struct zu_peer_counts {
+    struct zu_pipe_counts out;
+    struct zu_pipe_counts in;
+};
+/* Fills as many as there is room for; returns how many peers there are. */
+size_t zu_socket_count(struct zu_socket *socket, struct zu_peer_counts *ret_counts, size_t room);
 /* The peers that came by an endpoint: nothing more is sent to them; what they sent can still be read. */
 void zu_socket_part_from(struct zu_socket *socket, const void *id);
 

@@ -75,7 +75,7 @@ static void wake_writer(struct zu_pipe *pipe)
         zu_mailbox_post(pipe->writer_box, pipe->writer_note);
 }
 
-void zu_pipe_set_hwm(struct zu_pipe *pipe, uint64_t hwm)
+void zu_pipe_writer_set_hwm(struct zu_pipe *pipe, uint64_t hwm)
 {
     /*
      * seq_cst: a writer that falls asleep afterwards reads the new limit; one that sleeps already is woken. The limit
@@ -83,6 +83,11 @@ void zu_pipe_set_hwm(struct zu_pipe *pipe, uint64_t hwm)
      */
     atomic_store_explicit(&pipe->hwm, hwm, memory_order_seq_cst);
     atomic_store_explicit(&pipe->w_admit, 0, memory_order_seq_cst);
+}
+
+void zu_pipe_set_hwm(struct zu_pipe *pipe, uint64_t hwm)
+{
+    zu_pipe_writer_set_hwm(pipe, hwm);
     wake_writer(pipe);
 }
 

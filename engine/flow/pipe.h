@@ -124,6 +124,8 @@ void zu_pipe_set_writer(struct zu_pipe *pipe, struct zu_mailbox *box, struct zu_
 
 /* Any thread: changes the limit, for the next admission already, and lets a sleeping writer look again. */
 void zu_pipe_set_hwm(struct zu_pipe *pipe, uint64_t hwm);
+/* The same by the writer's own thread, which looks again by itself: its note must not come behind the last of the peer. */
+void zu_pipe_writer_set_hwm(struct zu_pipe *pipe, uint64_t hwm);
 
 /* What has become of the messages: accepted = consumed + dropped + held at every quiescent moment. */
 struct zu_pipe_counts {

@@ -118,7 +118,7 @@ bool zu_inproc_set_hwm(struct zu_peer *peer, uint64_t out_hwm, uint64_t in_hwm)
     if (peer->far)
         set_share(peer->far, out_hwm, in_hwm);
     if (peer->out_open)
-        zu_pipe_set_hwm(peer->out, out_hwm_of(peer, out_hwm));
+        zu_pipe_writer_set_hwm(peer->out, out_hwm_of(peer, out_hwm));
     if (peer->in_open)
         zu_pipe_set_hwm(peer->in, in_hwm_of(peer, in_hwm));
     pthread_mutex_unlock(&meeting);
