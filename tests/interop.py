@@ -1,0 +1,290 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""zuring and others on one wire: interop.py LIBZMQ
+
+LIBZMQ is the drop-in. It runs in a process of its own (this file again, as `interop.py --peer ...`, through ctypes),
+against stock libzmq under pyzmq in this one: each direction, each role, each stream transport, from 0 bytes to 64 MiB,
+every part compared by size and checksum. Then against peers that are a few lines of script and speak ZMTP 2.0 and 3.0.
+Closes with `N passed, N failed`.
+"""
+import contextlib
+import ctypes
+import itertools
+import os
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import zlib
+
+TYPES = {"PAIR": 0, "PULL": 7, "PUSH": 8}
+LINGER, LAST_ENDPOINT, SNDHWM, RCVMORE, RCVTIMEO, SNDTIMEO = 17, 32, 23, 13, 27, 28
+SNDMORE = 2
+WAIT_MS = 20000
+MIB = 1 << 20
+BLOCK = random.Random(1).randbytes(MIB)
+
+
+def payload(size, seed):
+    offset = seed * 7919 % 65536
+    return ((BLOCK[offset:] + BLOCK[:offset]) * (size // MIB + 1))[:size]
+
+
+def messages(most):
+    """What is sent: single frames around every limit, then messages of several parts, then many small ones."""
+    sizes = [0, 1, 33, 34, 255, 256, 4095, 4096, 4097, 65535, 65536, 65537, MIB, 3 * MIB + 1, 64 * MIB]
+    shapes = [[size] for size in sizes if size <= most]
+    shapes += [[5, 0, 300], [0, 0], [70000, 1, 70000], [1] * 50, [4097] * 5]
+    shapes += [[size % 100] for size in range(2000)]
+    return [[payload(size, n + i) for i, size in enumerate(shape)] for n, shape in enumerate(shapes)]
+
+
+def digest(parts):
+    return " ".join(f"{len(part)}:{zlib.crc32(part):08x}" for part in parts)
+
+
+# --- the process that loads the drop-in ---
+
+class Library:
+    """As much of zmq.h as a peer needs."""
+
+    def __init__(self, path):
+        self.zmq = ctypes.CDLL(path, use_errno=True)
+        for name in ("zmq_ctx_new", "zmq_socket", "zmq_msg_data"):
+            getattr(self.zmq, name).restype = ctypes.c_void_p
+        self.zmq.zmq_msg_size.restype = ctypes.c_size_t
+
+    def call(self, name, *arguments):
+        result = getattr(self.zmq, name)(*arguments)
+        if result == -1:
+            error = ctypes.get_errno()
+            raise OSError(error, f"{name}: {os.strerror(error)}")
+        return result
+
+    def set(self, handle, option, value):
+        self.call("zmq_setsockopt", handle, option, ctypes.byref(ctypes.c_int(value)), ctypes.c_size_t(4))
+
+    def open(self, context, kind):
+        handle = ctypes.c_void_p(self.zmq.zmq_socket(context, TYPES[kind]))
+        for option, value in ((RCVTIMEO, WAIT_MS), (SNDTIMEO, WAIT_MS), (LINGER, WAIT_MS)):
+            self.set(handle, option, value)
+        return handle
+
+    def endpoint(self, handle):
+        text, size = ctypes.create_string_buffer(256), ctypes.c_size_t(256)
+        self.call("zmq_getsockopt", handle, LAST_ENDPOINT, text, ctypes.byref(size))
+        return text.value.decode()
+
+    def send(self, handle, parts):
+        for i, part in enumerate(parts):
+            flags = SNDMORE if i + 1 < len(parts) else 0
+            self.call("zmq_send", handle, part, ctypes.c_size_t(len(part)), flags)
+
+    def recv(self, handle):
+        parts, more = [], 1
+        message = ctypes.create_string_buffer(64)
+        while more:
+            self.call("zmq_msg_init", message)
+            self.call("zmq_msg_recv", message, handle, 0)
+            parts.append(ctypes.string_at(self.zmq.zmq_msg_data(message), self.zmq.zmq_msg_size(message)))
+            more = self.zmq.zmq_msg_more(message)
+            self.call("zmq_msg_close", message)
+        return parts
+
+
+def peer(path, kind, role, endpoint, job, count):
+    """Binds or connects, says where, then sends `messages`, or tells what it receives, or does both in turn."""
+    library = Library(path)
+    context = ctypes.c_void_p(library.zmq.zmq_ctx_new())
+    handle = library.open(context, kind)
+    library.call("zmq_" + role, handle, endpoint.encode())
+    print(library.endpoint(handle), flush=True)
+    out = messages(64 * MIB)
+    for n in range(int(count)):
+        if "recv" in job:
+            print(digest(library.recv(handle)), flush=True)
+        if "send" in job:
+            library.send(handle, out[n])
+    # Stock libzmq forgets what the kernel still holds of an ipc peer that closes while its own reader is slow.
+    sys.stdin.read()
+    library.call("zmq_close", handle)
+    library.call("zmq_ctx_term", context)
+
+
+@contextlib.contextmanager
+def peer_process(library, kind, role, endpoint, job, count):
+    with subprocess.Popen([sys.executable, __file__, "--peer", library, kind, role, endpoint, job, str(count)],
+                          text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            yield process, process.stdout.readline().strip()
+            process.stdin.close()
+            assert process.wait(30) == 0, f"the peer exits with {process.returncode}"
+        finally:
+            process.kill()
+
+
+# --- stock libzmq in this process ---
+
+OTHER = {"PUSH": "PULL", "PULL": "PUSH", "PAIR": "PAIR"}
+
+
+def stock_case(library, kind, role, endpoint, job):
+    """The drop-in as `kind`, by `role`, with `job`, against stock libzmq on the other side."""
+    import zmq
+    out = messages(64 * MIB)
+    n = -1
+    with zmq.Context() as context, context.socket(getattr(zmq, OTHER[kind])) as stock:
+        stock.linger, stock.rcvtimeo, stock.sndtimeo = 0, WAIT_MS, WAIT_MS
+        if role == "connect":
+            stock.bind(endpoint)
+            endpoint = stock.last_endpoint.decode().rstrip("\0")
+        with peer_process(library, kind, role, endpoint, job, len(out)) as (process, where):
+            if role == "bind":
+                stock.connect(where)
+            for n, parts in enumerate(out):
+                if "recv" in job:
+                    stock.send_multipart(parts)
+                    told = process.stdout.readline().strip()
+                    assert told == digest(parts), f"message {n}: {told[:200]} instead of {digest(parts)[:200]}"
+                if "send" in job:
+                    got = stock.recv_multipart()
+                    assert got == parts, f"message {n}: {digest(got)[:200]} instead of {digest(parts)[:200]}"
+
+
+def stock_stream(library, role, endpoint):
+    """The same without waiting for each message: batches on both sides, in both directions at once."""
+    import zmq
+    out = messages(3 * MIB + 1)[-2000:]
+    with zmq.Context() as context, context.socket(zmq.PUSH) as stock:
+        stock.linger, stock.sndtimeo = -1, WAIT_MS
+        if role == "connect":
+            stock.bind(endpoint)
+            endpoint = stock.last_endpoint.decode().rstrip("\0")
+        with peer_process(library, "PULL", role, endpoint, "recv", len(out)) as (process, where):
+            if role == "bind":
+                stock.connect(where)
+            for parts in out:
+                stock.send_multipart(parts)
+            for n, parts in enumerate(out):
+                assert process.stdout.readline().strip() == digest(parts), f"message {n}"
+
+
+# --- scripted peers ---
+
+def exactly(connection, size):
+    data = b""
+    while len(data) < size:
+        step = connection.recv(size - len(data))
+        assert step, f"the connection ends after {len(data)} of {size} octets"
+        data += step
+    return data
+
+
+def frame(body, more=False, command=False, long=False):
+    flags = (1 if more else 0) | (4 if command else 0)
+    if len(body) > 255 or long:
+        return bytes([flags | 2]) + len(body).to_bytes(8, "big") + body
+    return bytes([flags, len(body)]) + body
+
+
+def frame_read(connection):
+    flags = exactly(connection, 1)[0]
+    size = int.from_bytes(exactly(connection, 8 if flags & 2 else 1), "big")
+    return flags & 5, exactly(connection, size)
+
+
+SIGNATURE = b"\xff" + bytes(7) + b"\x01\x7f"
+SCRIPT = [[b"hello"], [b"", b"x" * 300, b""], [b"y" * 70000]]
+
+
+def shake_2_0(connection, kind):
+    """Revision 1: signature, revision, socket type, then an identity frame each way."""
+    connection.sendall(SIGNATURE + b"\x01" + bytes([TYPES[kind]]) + frame(b""))
+    assert exactly(connection, 10)[::9] == b"\xff\x7f"
+    assert exactly(connection, 1)[0] >= 1
+    assert exactly(connection, 1)[0] == TYPES[OTHER[kind]]
+    assert frame_read(connection) == (0, b""), "an empty identity"
+
+
+def shake_3_0(connection, kind):
+    ready = b"\x05READY\x0bSocket-Type" + len(kind).to_bytes(4, "big") + kind.encode()
+    greeting = SIGNATURE + b"\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+    for octet in greeting: # in the smallest pieces there are
+        connection.sendall(bytes([octet]))
+    theirs = exactly(connection, 64)
+    assert theirs[10] == 3 and theirs[12:32].rstrip(b"\0") == b"NULL"
+    connection.sendall(frame(ready, command=True))
+    flags, body = frame_read(connection)
+    assert flags == 4 and body.startswith(b"\x05READY")
+    assert b"Socket-Type" in body and OTHER[kind].encode() in body
+
+
+@contextlib.contextmanager
+def connected(library, kind, role, job, count):
+    """A raw connection to the drop-in, whichever side it binds."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(WAIT_MS / 1000)
+    endpoint = "tcp://127.0.0.1:*" if role == "bind" else f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+    with listener, peer_process(library, kind, role, endpoint, job, count) as (process, where):
+        if role == "bind":
+            connection = socket.create_connection(("127.0.0.1", int(where.rsplit(":", 1)[1])), WAIT_MS / 1000)
+        else:
+            connection = listener.accept()[0]
+        with connection:
+            connection.settimeout(WAIT_MS / 1000)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            yield process, connection
+
+
+def script_sends(library, shake, role):
+    with connected(library, "PULL", role, "recv", len(SCRIPT)) as (process, connection):
+        shake(connection, "PUSH")
+        for n, parts in enumerate(SCRIPT):
+            for i, part in enumerate(parts):
+                connection.sendall(frame(part, more=i + 1 < len(parts), long=n % 2 == 1))
+            assert process.stdout.readline().strip() == digest(parts), f"message {n}"
+
+
+def script_receives(library, shake, role):
+    count = 30
+    with connected(library, "PUSH", role, "send", count) as (_, connection):
+        shake(connection, "PULL")
+        for n, parts in enumerate(messages(64 * MIB)[:count]):
+            for i, part in enumerate(parts):
+                flags, body = frame_read(connection)
+                assert flags == (i + 1 < len(parts)) and body == part, f"message {n}, part {i}"
+
+
+def cases(library, folder):
+    for number, (transport, role, (kind, job)) in enumerate(itertools.product(
+            ("tcp", "ipc"), ("bind", "connect"), (("PULL", "recv"), ("PUSH", "send"), ("PAIR", "recv+send")))):
+        endpoint = "tcp://127.0.0.1:*" if transport == "tcp" else f"ipc://{folder}/{number}"
+        yield f"{transport}: zuring {role}s as {kind}", stock_case, library, kind, role, endpoint, job
+    for number, (transport, role) in enumerate(itertools.product(("tcp", "ipc"), ("bind", "connect"))):
+        endpoint = "tcp://127.0.0.1:*" if transport == "tcp" else f"ipc://{folder}/stream{number}"
+        yield f"{transport}: zuring {role}s, a stream", stock_stream, library, role, endpoint
+    for shake, role in itertools.product((shake_2_0, shake_3_0), ("bind", "connect")):
+        version = shake.__name__[-3:].replace("_", ".")
+        yield f"a peer of ZMTP {version} sends, zuring {role}s", script_sends, library, shake, role
+        yield f"a peer of ZMTP {version} receives, zuring {role}s", script_receives, library, shake, role
+
+
+def main():
+    library = os.path.realpath(sys.argv[1]) if "/" in sys.argv[1] else sys.argv[1]
+    passed = failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for name, case, *arguments in cases(library, folder):
+            try:
+                case(*arguments)
+                passed += 1
+                print(f"ok: {name}", flush=True)
+            except Exception as fault:  # whatever it is, the other cases are run
+                failed += 1
+                print(f"FAILED: {name}: {type(fault).__name__} {fault}", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(peer(*sys.argv[2:]) if sys.argv[1] == "--peer" else main())
