@@ -24,11 +24,6 @@ int zu_socket_wait(struct zu_socket *socket, uint64_t until_ns)
     return err;
 }
 
-static uint64_t deadline_of(int timeout_ms)
-{
-    return zu_deadline_ns(timeout_ms);
-}
-
 /* In a child of a fork sends are ignored. */
 static int send_refused(struct zu_socket *socket, struct zu_part *part, int err)
 {
@@ -41,9 +36,11 @@ static int send_refused(struct zu_socket *socket, struct zu_part *part, int err)
     return 0;
 }
 
-static ZU_COLD int send_wait(struct zu_socket *socket, struct zu_part *part)
+/* Sleeps and tries again until `attempt` says anything but -EAGAIN, or the timeout is over. */
+static ZU_COLD int wait_for(struct zu_socket *socket, int timeout_ms,
+                            int (*attempt)(struct zu_socket *socket, void *argument), void *argument)
 {
-    uint64_t until_ns = deadline_of(socket->options.send_timeout_ms);
+    uint64_t until_ns = zu_deadline_ns(timeout_ms);
     for (;;) {
         int err = zu_socket_wait(socket, until_ns);
         if (err == -EINTR)
@@ -51,10 +48,20 @@ static ZU_COLD int send_wait(struct zu_socket *socket, struct zu_part *part)
         bool late = err == -ETIMEDOUT;
         err = zu_socket_enter(socket);
         if (!err)
-            err = socket->pattern.ops->send(&socket->pattern, part);
+            err = attempt(socket, argument);
         if (err != -EAGAIN || late)
             return err;
     }
+}
+
+static int try_send(struct zu_socket *socket, void *part)
+{
+    return socket->pattern.ops->send(&socket->pattern, part);
+}
+
+static int try_peek(struct zu_socket *socket, void *view)
+{
+    return socket->pattern.ops->peek(&socket->pattern, view);
 }
 
 int zu_socket_send(struct zu_socket *socket, struct zu_part *part, int flags)
@@ -65,23 +72,7 @@ int zu_socket_send(struct zu_socket *socket, struct zu_part *part, int flags)
     err = socket->pattern.ops->send(&socket->pattern, part);
     if (zu_likely(err != -EAGAIN) || (flags & ZU_DONTWAIT) || socket->options.send_timeout_ms == 0)
         return err;
-    return send_wait(socket, part);
-}
-
-static ZU_COLD int recv_wait(struct zu_socket *socket, struct zu_view *ret_view)
-{
-    uint64_t until_ns = deadline_of(socket->options.recv_timeout_ms);
-    for (;;) {
-        int err = zu_socket_wait(socket, until_ns);
-        if (err == -EINTR)
-            return err;
-        bool late = err == -ETIMEDOUT;
-        err = zu_socket_enter(socket);
-        if (!err)
-            err = socket->pattern.ops->peek(&socket->pattern, ret_view);
-        if (err != -EAGAIN || late)
-            return err;
-    }
+    return wait_for(socket, socket->options.send_timeout_ms, try_send, part);
 }
 
 int zu_socket_peek(struct zu_socket *socket, struct zu_view *ret_view, int flags)
@@ -92,7 +83,7 @@ int zu_socket_peek(struct zu_socket *socket, struct zu_view *ret_view, int flags
     err = socket->pattern.ops->peek(&socket->pattern, ret_view);
     if (zu_likely(err != -EAGAIN) || (flags & ZU_DONTWAIT) || socket->options.recv_timeout_ms == 0)
         return err;
-    return recv_wait(socket, ret_view);
+    return wait_for(socket, socket->options.recv_timeout_ms, try_peek, ret_view);
 }
 
 unsigned zu_socket_events(struct zu_socket *socket)

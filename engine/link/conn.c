@@ -130,6 +130,21 @@ struct zu_conn *zu_conn_new(struct zu_shard *shard, const struct zu_home *home, 
     return conn;
 }
 
+struct zu_peer *zu_conn_offer_peer(const struct zu_home *home, void *far, const struct zu_far_events *events,
+                                   struct zu_mailbox *shard_box)
+{
+    struct zu_peer *peer = zu_peer_new(home->settings->out_hwm, home->settings->in_hwm);
+    if (!peer)
+        return NULL;
+    peer->endpoint = home->endpoint;
+    zu_peer_set_near(peer, home->socket, home->events, home->box);
+    zu_peer_set_far(peer, far, &zu_outlet_peer_ops, events, shard_box);
+    if (zu_mailbox_post(home->box, &peer->attached))
+        return peer;
+    zu_peer_abandon(peer);
+    return NULL;
+}
+
 void zu_conn_handshake_drop(struct zu_conn *conn)
 {
     if (!conn->handshake)

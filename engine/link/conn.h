@@ -92,6 +92,10 @@ struct zu_conn *zu_conn_new(struct zu_shard *shard, const struct zu_home *home, 
                             int fd, const struct zu_conn_owner *owner, void *owner_data);
 void zu_conn_free(struct zu_conn *conn);
 
+/* For owners: a peer made for a connection that is ready, offered to the socket. NULL: no memory, or a closed socket. */
+struct zu_peer *zu_conn_offer_peer(const struct zu_home *home, void *far, const struct zu_far_events *events,
+                                   struct zu_mailbox *shard_box);
+
 /* Ends it: closed(err) comes later, never from within. Safe when it is closing already. */
 void zu_conn_close(struct zu_conn *conn, int err);
 /* Ends it when `out` is drained, or after `linger_ms` (negative: never give up). */

@@ -155,13 +155,6 @@ static void far_hung_up(struct zu_peer *peer, int linger_ms)
     hang_up(peer->far, linger_ms);
 }
 
-static const struct zu_peer_ops peer_ops = {
-    .flush = zu_outlet_flush,
-    .send_large = zu_outlet_send_large,
-    .hang_up = zu_peer_tell_shard,
-    .release = zu_peer_release_by_shard,
-};
-
 static const struct zu_far_events far_events = {
     .readable = far_readable,
     .writable = far_writable,
@@ -171,21 +164,10 @@ static const struct zu_far_events far_events = {
 static struct zu_peer *conn_ready(struct zu_conn *conn)
 {
     struct zu_dial *dial = conn->owner_data;
-    const struct zu_settings *settings = dial->home.settings;
     dial->backoff_ms = 0;
     if (dial->peer || dial->hung_up)
         return dial->peer;
-    struct zu_peer *peer = zu_peer_new(settings->out_hwm, settings->in_hwm);
-    if (!peer)
-        return NULL;
-    peer->endpoint = dial->home.endpoint;
-    zu_peer_set_near(peer, dial->home.socket, dial->home.events, dial->home.box);
-    zu_peer_set_far(peer, dial, &peer_ops, &far_events, &dial->shard->box);
-    dial->peer = peer;
-    if (!zu_mailbox_post(dial->home.box, &peer->attached)) {
-        zu_peer_abandon(peer);
-        dial->peer = NULL;
-    }
+    dial->peer = zu_conn_offer_peer(&dial->home, dial, &far_events, &dial->shard->box);
     return dial->peer;
 }
 
@@ -301,7 +283,7 @@ struct zu_dial *zu_dial_new(struct zu_shard *shard, const struct zu_home *home, 
     dial->attempt.fired = attempt_late;
     dial->linger.fired = linger_over;
     if (peer)
-        zu_peer_set_far(peer, dial, &peer_ops, &far_events, &shard->box);
+        zu_peer_set_far(peer, dial, &zu_outlet_peer_ops, &far_events, &shard->box);
     atomic_fetch_add_explicit(&shard->load, 1, memory_order_relaxed);
     return dial;
 }

@@ -40,13 +40,6 @@ static void far_hung_up(struct zu_peer *peer, int linger_ms)
     zu_conn_leave(peer->far, linger_ms);
 }
 
-static const struct zu_peer_ops peer_ops = {
-    .flush = zu_outlet_flush,
-    .send_large = zu_outlet_send_large,
-    .hang_up = zu_peer_tell_shard,
-    .release = zu_peer_release_by_shard,
-};
-
 static const struct zu_far_events far_events = {
     .readable = far_readable,
     .writable = far_writable,
@@ -56,20 +49,9 @@ static const struct zu_far_events far_events = {
 static struct zu_peer *conn_ready(struct zu_conn *conn)
 {
     struct zu_listen *listen = conn->owner_data;
-    const struct zu_settings *settings = conn->home.settings;
     if (atomic_load_explicit(&listen->stopped, memory_order_relaxed))
         return NULL;
-    struct zu_peer *peer = zu_peer_new(settings->out_hwm, settings->in_hwm);
-    if (!peer)
-        return NULL;
-    peer->endpoint = conn->home.endpoint;
-    zu_peer_set_near(peer, conn->home.socket, conn->home.events, conn->home.box);
-    zu_peer_set_far(peer, conn, &peer_ops, &far_events, &conn->shard->box);
-    if (!zu_mailbox_post(conn->home.box, &peer->attached)) {
-        zu_peer_abandon(peer);
-        return NULL;
-    }
-    return peer;
+    return zu_conn_offer_peer(&conn->home, conn, &far_events, &conn->shard->box);
 }
 
 static void conn_closed(struct zu_conn *conn, int err)

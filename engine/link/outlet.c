@@ -92,7 +92,7 @@ static void application_give(struct zu_peer *peer, bool all)
         zu_peer_want_far(peer);
 }
 
-void zu_outlet_flush(struct zu_peer *peer)
+static void flush(struct zu_peer *peer)
 {
     if (!application_take(&peer->outlet))
         return;
@@ -135,7 +135,7 @@ static int send_past(struct zu_peer *peer, struct zu_buf *buf, const void *data,
     return 1;
 }
 
-bool zu_outlet_send_large(struct zu_peer *peer, const void *data, size_t size)
+static bool send_large(struct zu_peer *peer, const void *data, size_t size)
 {
     if (!application_take(&peer->outlet))
         return false;
@@ -150,3 +150,10 @@ bool zu_outlet_send_large(struct zu_peer *peer, const void *data, size_t size)
     application_give(peer, done == 1 || (done < 0 && all));
     return done >= 0;
 }
+
+const struct zu_peer_ops zu_outlet_peer_ops = {
+    .flush = flush,
+    .send_large = send_large,
+    .hang_up = zu_peer_tell_shard,
+    .release = zu_peer_release_by_shard,
+};

@@ -21,9 +21,8 @@ void zu_outlet_give(struct zu_outlet *outlet);
 /* True: nobody uses the descriptor, or will. False: a thread is sending; it will post far_wanted. */
 bool zu_outlet_close(struct zu_outlet *outlet);
 
-/* --- the sending thread: zu_peer_ops.flush and send_large --- */
+/* --- the sending thread: what a peer over a connection offers its socket --- */
 
-void zu_outlet_flush(struct zu_peer *peer);
-bool zu_outlet_send_large(struct zu_peer *peer, const void *data, size_t size);
+extern const struct zu_peer_ops zu_outlet_peer_ops;
 
 #endif
