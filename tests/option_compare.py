@@ -148,7 +148,7 @@ def run_sockets(library, type_name, emit):
     library.zmq.zmq_ctx_term(context)
 
 
-def run_contexts(library, emit):
+def run_contexts(library, types, emit):
     for option in CTX_OPTIONS:
         for value in (None,) + CTX_INTS:
             context = library.zmq.zmq_ctx_new()
@@ -164,7 +164,8 @@ def run_contexts(library, emit):
         emit(f"context affinity remove {removed}", answer)
         library.zmq.zmq_ctx_term(context)
     for setting in (42, 70):
-        for type_name, number in TYPES.items():
+        for type_name in types:
+            number = TYPES[type_name]
             context = library.zmq.zmq_ctx_new()
             library.zmq.zmq_ctx_set(context, setting, 1 if setting == 42 else 0)
             socket = library.zmq.zmq_socket(context, number)
@@ -180,7 +181,7 @@ def child(path, types):
     def emit(label, answer):
         print(json.dumps([label, answer]), flush=True)
 
-    run_contexts(library, emit)
+    run_contexts(library, types, emit)
     for type_name in types:
         run_sockets(library, type_name, emit)
     emit("begin", None)
