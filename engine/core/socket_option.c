@@ -21,7 +21,9 @@ static const struct zu_mechanism_ops *mechanism_of(const struct zu_options *opti
 
 int zu_socket_can_link(const struct zu_socket *socket)
 {
-    return mechanism_of(&socket->options) ? 0 : -ENOTSUP;
+    const struct zu_options *options = &socket->options;
+    bool must_ask = options->zap_enforce_domain && options->zap_domain.size; /* and there is no handler to ask yet */
+    return mechanism_of(options) && !must_ask ? 0 : -ENOTSUP;
 }
 
 static int live_get(void *context, int number, int64_t *ret_value)
