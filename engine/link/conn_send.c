@@ -15,8 +15,11 @@
 
 /* A batch: enough to make the call's cost vanish, little enough to stay in the cache. Measured: bench/README.md. */
 #define SEND_BYTES_MAX (256 * 1024)
-/* A sender that wrote this much since the last look streams; and when to look again, the longest that it can be late. */
-enum { STREAM_MESSAGES = 32, STREAM_LOOK_NS = 100000 };
+/*
+ * A sender that wrote STREAM_MESSAGES since the last look streams. When to look again is the longest that what it leaves
+ * behind can be late: soon if we had to help last time, later if it handed over everything by itself.
+ */
+enum { STREAM_MESSAGES = 32, STREAM_LOOK_NS = 100000, STREAM_TRUST_NS = 400000 };
 
 static void send_pieces(struct zu_conn *conn, size_t count)
 {
@@ -57,7 +60,9 @@ static bool await_stream(struct zu_conn *conn)
     uint64_t written = atomic_load_explicit(&conn->peer->out->write_count, memory_order_relaxed);
     bool streams = written - conn->tx_seen >= STREAM_MESSAGES;
     conn->tx_seen = written;
-    if (!streams || zu_shard_timer(conn->shard, &conn->tx_stream, STREAM_LOOK_NS) < 0)
+    uint64_t look_ns = conn->tx_helped ? STREAM_LOOK_NS : STREAM_TRUST_NS;
+    conn->tx_helped = false;
+    if (!streams || zu_shard_timer(conn->shard, &conn->tx_stream, look_ns) < 0)
         return false;
     zu_pipe_reader_poll(conn->peer->out);
     return true;
@@ -87,6 +92,7 @@ void zu_conn_send(struct zu_conn *conn)
     }
     int count = gather(conn, first);
     if (count + (int)first > 0) {
+        conn->tx_helped = true;
         send_pieces(conn, (size_t)count + first);
         return;
     }
