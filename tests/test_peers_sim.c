@@ -23,7 +23,7 @@ enum { SEEDS = 400 };
 enum { SEEDS = 10000 };
 #endif
 
-enum { TURNS_MAX = 400000, FAILURES_MAX = 5, PATIENCE_S = 2000, ABRUPT_LINGER_MS = 300 };
+enum { TURNS_MAX = 400000, FAILURES_MAX = 5, PATIENCE_S = 2000, ABRUPT_LINGER_MS = 300, SEED_S = 60 };
 
 /* What the seeds came to, in memory that their processes share: a storm that never blew proves nothing. */
 struct sum {
@@ -34,6 +34,7 @@ struct sum {
     uint64_t broken;      /* of these, by an error */
     uint64_t swallowed;   /* messages whose peer went in their midst */
     uint64_t turns;       /* of all shards */
+    uint64_t turns_max;   /* of one seed */
 };
 
 static struct sum *sum;
@@ -537,6 +538,7 @@ static void sum_add(void)
 {
     sum->digest = world.digest;
     sum->turns += world.turns;
+    sum->turns_max = world.turns > sum->turns_max ? world.turns : sum->turns_max;
     for (unsigned i = 0; i < ledger.log_count; i++) {
         sum->messages += ledger.logs[i].taken;
         sum->lost += ledger.logs[i].accepted;
@@ -577,6 +579,7 @@ static bool seed_passes(uint64_t seed)
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
+        alarm(SEED_S);
         seed_run(seed);
         _exit(0);
     }
@@ -613,10 +616,10 @@ Test(peers_sim, keep_their_promises_under_all_faults)
         failures += !seed_passes(seed);
     fprintf(stderr,
             "seeds %llu to %llu: %u failed; %llu messages taken, %llu lost, %llu swallowed, %llu ends of connections, "
-            "%llu broken, %llu turns\n",
+            "%llu broken, %llu turns, %llu at most\n",
             (unsigned long long)first, (unsigned long long)seed - 1, failures, (unsigned long long)sum->messages,
             (unsigned long long)sum->lost, (unsigned long long)sum->swallowed, (unsigned long long)sum->connections,
-            (unsigned long long)sum->broken, (unsigned long long)sum->turns);
+            (unsigned long long)sum->broken, (unsigned long long)sum->turns, (unsigned long long)sum->turns_max);
     cr_assert_eq(failures, 0);
     if (count >= 100)
         cr_assert(sum->messages > 20 * count && sum->lost > count && sum->swallowed > 0 && sum->broken > count);
