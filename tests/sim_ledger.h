@@ -281,7 +281,9 @@ static inline void end_check(const struct end_log *end)
     if (!far->log || !zu_sim_connection_get(world.sim, end->record, &row))
         return;
     bool is_whole = end->bytes_in == row.sent[!end->side] && !(end->is_closing && end->err == -ENOMEM);
-    CHECK(!is_whole || end->fed == far->handed, "%llu messages went into %d, %llu came out, no octet is missing",
+    /* An end that has hung up reads on, only to throw away: unread octets would reset what it still sends. */
+    bool is_deaf = end->log && end->log->hung_up_ns;
+    CHECK(is_deaf || !is_whole || end->fed == far->handed, "%llu messages went into %d, %llu came out, no octet is missing",
           (unsigned long long)far->handed, row.fd[end->side], (unsigned long long)end->fed);
 }
 

@@ -232,6 +232,10 @@ bool zu_pipe_feed_lags(struct zu_pipe *pipe)
     uint64_t lag = pipe->w_fed_bytes - atomic_load_explicit(&pipe->read_bytes, memory_order_relaxed);
     if (zu_likely(lag < LAG_HIGH))
         return false;
+    if (lag > UINT64_MAX / 2) { /* the reader has passed bytes that were written off below */
+        pipe->w_fed_bytes += -lag;
+        return false;
+    }
     struct zu_pipe_counts counts = zu_pipe_count(pipe);
     if (counts.held == 0) {
         /* Commands and lost connections leave bytes that no reader passes: begin anew. */

@@ -276,6 +276,8 @@ void zu_pipe_roll_back(struct zu_pipe *pipe)
     pipe->w_messages = zu_word_messages(pipe->w_kept_word);
     pipe->w_limit = pipe->w_chunk->size - (uint32_t)sizeof(struct zu_chunk_ref) * (pipe->w_refs + 1);
     pipe->w_inside = false;
+    if (pipe->w_fed_bytes >= pipe->w_open_bytes)
+        pipe->w_fed_bytes -= pipe->w_open_bytes; /* nobody will pass these */
     pipe->w_open_bytes = 0;
 }
 

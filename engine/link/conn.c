@@ -205,11 +205,13 @@ void zu_conn_leave(struct zu_conn *conn, int linger_ms)
     if (conn->closing)
         return;
     conn->leaving = true;
-    conn->shard->driver->ops->cancel(conn->shard->driver, &conn->rx);
     if (linger_ms == 0) {
         zu_conn_close(conn, -ECANCELED);
         return;
     }
+    zu_timer_clear(&conn->shard->timers, &conn->rx_pace);
+    conn->rx_paused = false;
+    zu_conn_recv(conn); /* to throw it away: bytes that lie unread at close(2) would reset what is still to be sent */
     if (linger_ms > 0)
         zu_shard_timer(conn->shard, &conn->linger_timer, (uint64_t)linger_ms * ZU_NS_PER_MS);
     zu_conn_send(conn);

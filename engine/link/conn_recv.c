@@ -45,12 +45,12 @@ static void recv_direct(struct zu_conn *conn)
 
 static bool is_worth_direct(const struct zu_conn *conn)
 {
-    return conn->large_size >= DIRECT_MIN;
+    return conn->large_size >= DIRECT_MIN && !conn->leaving;
 }
 
 void zu_conn_recv(struct zu_conn *conn)
 {
-    if (conn->rx.busy || conn->closing || conn->leaving || conn->rx_paused || conn->rx_retry.place)
+    if (conn->rx.busy || conn->closing || conn->rx_paused || conn->rx_retry.place)
         return;
     if (is_worth_direct(conn)) {
         recv_direct(conn);
@@ -111,6 +111,8 @@ static ssize_t large_fill(struct zu_conn *conn, const uint8_t *bytes, size_t siz
     }
     if (conn->large_have == conn->large_size)
         large_end(conn);
+    else if (large_grow(conn) < 0)
+        return -ENOMEM;
     return (ssize_t)taken;
 }
 
@@ -153,7 +155,7 @@ static int handshake(struct zu_conn *conn, struct zu_chunk *chunk, uint32_t from
         return -ECANCELED;
     }
     zu_conn_send(conn);
-    if (done == 1 && used < size)
+    if (done == 1 && used < size && !conn->closing && !conn->leaving)
         return traffic(conn, chunk, from + (uint32_t)used, size - (uint32_t)used);
     zu_chunk_unref(chunk);
     return 0;
@@ -190,12 +192,16 @@ static int arrived(struct zu_conn *conn, size_t size, struct zu_chunk *chunk)
 
 static void hold_back(struct zu_conn *conn)
 {
+    if (conn->closing) /* by what a command had us send */
+        return;
     if (conn->ready && !conn->rx_paused) {
         if (zu_pipe_feed_is_full(conn->peer->in))
             conn->rx_paused = true;
         else if (zu_pipe_feed_lags(conn->peer->in))
             conn->rx_paused = zu_shard_timer(conn->shard, &conn->rx_pace, PACE_NS) == 0;
     }
+    if (conn->rx_paused)
+        zu_heartbeat_heard(conn); /* from here on its silence is our doing */
     if (conn->rx.busy && (conn->rx_paused || is_worth_direct(conn)))
         stop(conn);
 }
@@ -212,11 +218,11 @@ void zu_conn_received(struct zu_op *op, int result, unsigned flags, struct zu_ch
 {
     (void)flags;
     struct zu_conn *conn = zu_container_of(op, struct zu_conn, rx);
-    if (conn->closing || conn->leaving) {
+    if (conn->closing || (conn->leaving && result > 0)) {
         if (chunk)
             zu_chunk_unref(chunk);
-        if (conn->leaving && (result == 0 || result == -ECONNRESET))
-            zu_conn_close(conn, result ? result : -ECONNRESET);
+        if (!conn->closing)
+            zu_heartbeat_heard(conn);
     } else if (zu_likely(result > 0)) {
         int err = arrived(conn, (size_t)result, chunk);
         if (zu_unlikely(err))

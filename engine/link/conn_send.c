@@ -117,11 +117,13 @@ static void account(struct zu_conn *conn, size_t sent)
         zu_handshake_sent(conn->handshake, sent);
         return;
     }
+    bool is_cut = sent < conn->tx_control;
     if (zu_unlikely(conn->tx_control))
         sent = take_control(conn, sent);
     if (sent)
         zu_pipe_handed(conn->peer->out, sent);
-    zu_outlet_give(&conn->peer->outlet);
+    if (zu_likely(!is_cut)) /* nobody may send anything between the parts of a control frame */
+        zu_outlet_give(&conn->peer->outlet);
 }
 
 void zu_conn_sent(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk)

@@ -165,6 +165,7 @@ static struct zu_peer *conn_ready(struct zu_conn *conn)
 {
     struct zu_dial *dial = conn->owner_data;
     dial->backoff_ms = 0;
+    conn->leaving = dial->hung_up;
     if (dial->peer || dial->hung_up)
         return dial->peer;
     dial->peer = zu_conn_offer_peer(&dial->home, dial, &far_events, &dial->shard->box);

@@ -98,5 +98,5 @@ int zu_heartbeat_command(struct zu_conn *conn, const uint8_t *body, size_t size)
         zu_shard_timer(conn->shard, &conn->ttl_timer, (uint64_t)ping.ttl_ds * NS_PER_DECISECOND);
     uint8_t pong[ZU_PONG_SIZE_MAX];
     control_frame(conn, pong, zu_pong_encode(pong, ping.context, ping.context_size));
-    return 0;
+    return conn->closing ? -ECANCELED : 0;
 }

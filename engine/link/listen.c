@@ -136,9 +136,10 @@ static void listen_close(struct zu_listen *listen)
     listen_unref(listen);
 }
 
-static bool is_shortage(int err)
+/* A connection that was gone before it was accepted is no reason to pause; a want of descriptors, or a bad one, is. */
+static bool is_passing(int result)
 {
-    return err == -EMFILE || err == -ENFILE || err == -ENOBUFS || err == -ENOMEM;
+    return result >= 0 || result == -ECONNABORTED || result == -EINTR || result == -EAGAIN;
 }
 
 static void accepted(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk)
@@ -151,9 +152,7 @@ static void accepted(struct zu_op *op, int result, unsigned flags, struct zu_chu
         return;
     if (listen->stop_seen)
         listen_close(listen);
-    else if (is_shortage(result))
-        zu_shard_timer(listen->shard, &listen->again, AGAIN_MS * ZU_NS_PER_MS);
-    else
+    else if (is_passing(result) || zu_shard_timer(listen->shard, &listen->again, AGAIN_MS * ZU_NS_PER_MS) < 0)
         accept_more(listen);
 }
 
