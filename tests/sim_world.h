@@ -91,6 +91,7 @@ static struct world {
     size_t bytes;                              /* sent so far */
     uint64_t turns;                            /* steps of all shards */
     uint64_t digest;                           /* of all that was received, and when */
+    bool is_calm;                              /* memory does not fail any more */
     bool traced;                               /* ZURING_TRACE: tells what happens */
 } world;
 

@@ -76,8 +76,10 @@ static void plan_make(struct plan *plan)
     plan->upheavals = below(3) ? (unsigned)below(60) : (unsigned)below(300);
     plan->size_max = below(50) ? sizes[below(6)] : 3 * 1024 * 1024;
     plan->bytes_max = plan->size_max > 100000 ? 16 * 1024 * 1024 : 1024 * 1024;
-    if (plan->faults.buffer_size && plan->faults.buffer_size < 20000)
+    if (plan->faults.buffer_size && plan->faults.buffer_size < 20000) {
         plan->bytes_max = 100 * plan->faults.buffer_size;
+        plan->size_max = plan->size_max > plan->bytes_max / 4 ? plan->bytes_max / 4 : plan->size_max;
+    }
     plan->hwm_max = ONE_OF(2, 4, 12, 100, 2000);
     plan->reconnect_ms = below(12) ? ONE_OF(1, 5, 100) : -1;
     plan->reconnect_max_ms = ONE_OF(0, 0, 50, 1000);
@@ -242,7 +244,7 @@ static void world_populate(void)
 
 static void shard_step(struct zu_shard *shard)
 {
-    if (strikes(world.plan.no_memory))
+    if (!world.is_calm && strikes(world.plan.no_memory))
         zu_alloc_fail_from = 1 + (unsigned)below(4);
     zu_shard_step(shard, ZU_NEVER);
     zu_alloc_fail_from = 0;
@@ -503,7 +505,7 @@ static void end_abruptly(void)
         actor_close(slot, linger_any());
         some_time();
     }
-    world.plan.no_memory = 0;
+    world.is_calm = true;
 }
 
 /* --- a seed --- */

@@ -14,6 +14,8 @@
 #include "core/socket.h"
 #include "io/uring.h"
 #include "mem/alloc.h"
+#include "mem/buf.h"
+#include "mem/chunk.h"
 
 int (*zu_context_driver_new)(struct zu_driver **ret_driver) = zu_uring_new;
 
@@ -22,13 +24,27 @@ static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct zu_link all = {&all, &all};
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
+/*
+ * Every lock of the library, outer ones first: a lock that another thread held at that moment would stay locked in the
+ * child for ever, and what it guards half done.
+ */
 static void fork_before(void)
 {
     pthread_mutex_lock(&all_lock);
+    zu_list_each(link, after, &all)
+        pthread_mutex_lock(&zu_container_of(link, struct zu_context, link)->lock);
+    zu_inproc_lock();
+    zu_buf_pool_lock();
+    zu_chunk_pool_lock();
 }
 
 static void fork_parent(void)
 {
+    zu_chunk_pool_unlock();
+    zu_buf_pool_unlock();
+    zu_inproc_unlock();
+    zu_list_each(link, after, &all)
+        pthread_mutex_unlock(&zu_container_of(link, struct zu_context, link)->lock);
     pthread_mutex_unlock(&all_lock);
 }
 
@@ -38,13 +54,17 @@ static void fork_child(void)
     {
         struct zu_context *context = zu_container_of(link, struct zu_context, link);
         atomic_store_explicit(&context->forked, true, memory_order_relaxed);
-        /* Some thread of the parent may have held it. */
-        pthread_mutex_init(&context->lock, NULL);
         zu_list_each(at, next, &context->sockets)
             zu_socket_forked(zu_container_of(at, struct zu_socket, link));
     }
+    fork_parent();
+    zu_list_each(link, after, &all)
+    {
+        struct zu_context *context = zu_container_of(link, struct zu_context, link);
+        for (unsigned i = 0; i < context->shard_count; i++) /* which nobody runs here: the duty is the child's own */
+            zu_chunk_pool_unwatch(&context->shards[i]->watcher);
+    }
     zu_list_init(&all);
-    pthread_mutex_unlock(&all_lock);
 }
 
 static void fork_watch(void)

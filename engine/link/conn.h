@@ -76,6 +76,7 @@ struct zu_conn {
     size_t tx_bytes;                   /* bytes of the pipe behind them */
     uint8_t control[ZU_CONN_CONTROL_MAX]; /* our PING or PONG, whole frames */
     size_t control_size;               /* bytes waiting in it */
+    bool ping_waits;                   /* a PING is among them */
 
     struct zu_timer heartbeat_timer;   /* next PING */
     struct zu_timer silence_timer;     /* the peer must be heard before, after our PING */
@@ -125,6 +126,8 @@ void zu_heartbeat_init(struct zu_conn *conn);
 void zu_heartbeat_start(struct zu_conn *conn);
 void zu_heartbeat_stop(struct zu_conn *conn);
 void zu_heartbeat_heard(struct zu_conn *conn);
+/* All that lay in `control` has gone out. */
+void zu_heartbeat_sent(struct zu_conn *conn);
 int zu_heartbeat_command(struct zu_conn *conn, const uint8_t *body, size_t size);
 
 #endif

@@ -107,6 +107,8 @@ static size_t take_control(struct zu_conn *conn, size_t sent)
     size_t control = sent < conn->tx_control ? sent : conn->tx_control;
     memmove(conn->control, conn->control + control, conn->control_size - control);
     conn->control_size -= control;
+    if (!conn->control_size && !conn->closing)
+        zu_heartbeat_sent(conn);
     return sent - control;
 }
 

@@ -34,12 +34,20 @@ static void ping_due(struct zu_timer *timer)
     struct zu_conn *conn = zu_container_of(timer, struct zu_conn, heartbeat_timer);
     const struct zu_settings *settings = conn->home.settings;
     uint8_t body[ZU_PING_SIZE_MAX];
+    conn->ping_waits = true;
     control_frame(conn, body, zu_ping_encode(body, (uint16_t)(settings->heartbeat_ttl_ms / 100), NULL, 0));
     if (conn->closing) /* by that: sending has found the end of `out` */
         return;
-    if (timeout_ns(settings) && !conn->silence_timer.place && !conn->rx_paused)
-        zu_shard_timer(conn->shard, &conn->silence_timer, timeout_ns(settings));
     zu_shard_timer(conn->shard, timer, (uint64_t)settings->heartbeat_ms * ZU_NS_PER_MS);
+}
+
+/* Only now: a PING that waits behind a large message has not been asked yet, and the peer is not silent. */
+void zu_heartbeat_sent(struct zu_conn *conn)
+{
+    uint64_t timeout = timeout_ns(conn->home.settings);
+    if (conn->ping_waits && timeout && !conn->silence_timer.place && !conn->rx_paused)
+        zu_shard_timer(conn->shard, &conn->silence_timer, timeout);
+    conn->ping_waits = false;
 }
 
 static void silence_over(struct zu_timer *timer)

@@ -245,3 +245,13 @@ int zu_inproc_connect(struct zu_inproc *inproc, const char *name, const struct z
     *ret_peer = near;
     return 0;
 }
+
+void zu_inproc_lock(void)
+{
+    pthread_mutex_lock(&meeting);
+}
+
+void zu_inproc_unlock(void)
+{
+    pthread_mutex_unlock(&meeting);
+}

@@ -33,4 +33,8 @@ int zu_inproc_connect(struct zu_inproc *inproc, const char *name, const struct z
 /* Applies new limits of the peer's socket, and tells the other one's share. False: it is no inproc peer. */
 bool zu_inproc_set_hwm(struct zu_peer *peer, uint64_t out_hwm, uint64_t in_hwm);
 
+/* Around a fork: nobody is in the middle of meeting. */
+void zu_inproc_lock(void);
+void zu_inproc_unlock(void);
+
 #endif

@@ -243,3 +243,13 @@ void zu_buf_free(struct zu_buf *buf)
         block_free(buf, 0);
     }
 }
+
+void zu_buf_pool_lock(void)
+{
+    pthread_mutex_lock(&depot.lock);
+}
+
+void zu_buf_pool_unlock(void)
+{
+    pthread_mutex_unlock(&depot.lock);
+}

@@ -47,4 +47,8 @@ ZU_INLINE void zu_buf_unref(struct zu_buf *buf)
         zu_buf_free(buf);
 }
 
+/* Around a fork, as zu_chunk_pool_lock. */
+void zu_buf_pool_lock(void);
+void zu_buf_pool_unlock(void);
+
 #endif

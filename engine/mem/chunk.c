@@ -189,3 +189,17 @@ void zu_chunk_pool_unwatch(struct zu_chunk_watcher *watcher)
     pthread_mutex_unlock(&watch_lock);
     tell_anew();
 }
+
+void zu_chunk_pool_lock(void)
+{
+    pthread_mutex_lock(&watch_lock);
+    for (unsigned i = 0; i < ZU_CHUNK_RUNGS; i++)
+        pthread_mutex_lock(&rungs[i].lock);
+}
+
+void zu_chunk_pool_unlock(void)
+{
+    for (unsigned i = 0; i < ZU_CHUNK_RUNGS; i++)
+        pthread_mutex_unlock(&rungs[i].lock);
+    pthread_mutex_unlock(&watch_lock);
+}

@@ -135,4 +135,8 @@ void zu_chunk_pool_watch(struct zu_chunk_watcher *watcher);
 /* If the pool is fat, the duty passes to another watcher. */
 void zu_chunk_pool_unwatch(struct zu_chunk_watcher *watcher);
 
+/* Around a fork: no other thread is then in the middle of something, which the child would find half done and locked. */
+void zu_chunk_pool_lock(void);
+void zu_chunk_pool_unlock(void);
+
 #endif
