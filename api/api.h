@@ -39,9 +39,20 @@ ZU_INLINE struct zu_socket *api_socket(void *handle)
     return NULL;
 }
 
+/* The memory of a message that need not be one yet. */
 ZU_INLINE struct zu_msg *api_msg(const zmq_msg_t *msg)
 {
     return (struct zu_msg *)(uintptr_t)msg;
+}
+
+/* NULL, with errno EFAULT, for what is no open message. */
+ZU_INLINE struct zu_msg *api_msg_open(const zmq_msg_t *handle)
+{
+    struct zu_msg *msg = api_msg(handle);
+    if (zu_likely(msg && zu_msg_is_valid(msg)))
+        return msg;
+    errno = EFAULT;
+    return NULL;
 }
 
 #endif

@@ -46,7 +46,9 @@ int zmq_ctx_set_ext(void *handle, int option, const void *value, size_t size)
 int zmq_ctx_get_ext(void *handle, int option, void *value, size_t *size)
 {
     struct zu_context *context = api_context(handle);
-    return context ? api_result(zu_context_get(context, option, value, size)) : -1;
+    if (!context)
+        return -1;
+    return api_result(size ? zu_context_get(context, option, value, size) : -EINVAL);
 }
 
 void *zmq_init(int io_threads)

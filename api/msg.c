@@ -7,17 +7,21 @@ _Static_assert(sizeof(zmq_msg_t) == sizeof(struct zu_msg), "zmq_msg_t holds the 
 
 int zmq_msg_init(zmq_msg_t *msg)
 {
+    if (zu_unlikely(!msg))
+        return api_result(-EFAULT);
     zu_msg_init(api_msg(msg));
     return 0;
 }
 
 int zmq_msg_init_size(zmq_msg_t *msg, size_t size)
 {
-    return api_result(zu_msg_init_size(api_msg(msg), size));
+    return api_result(msg ? zu_msg_init_size(api_msg(msg), size) : -EFAULT);
 }
 
 int zmq_msg_init_data(zmq_msg_t *msg, void *data, size_t size, zmq_free_fn *ffn, void *hint)
 {
+    if (!msg)
+        return api_result(-EFAULT);
     if (!data && size)
         return api_result(-EINVAL);
     if (ffn)
@@ -28,47 +32,52 @@ int zmq_msg_init_data(zmq_msg_t *msg, void *data, size_t size, zmq_free_fn *ffn,
 
 int zmq_msg_close(zmq_msg_t *handle)
 {
-    struct zu_msg *msg = api_msg(handle);
-    if (zu_unlikely(!zu_msg_is_valid(msg)))
-        return api_result(-EFAULT);
+    struct zu_msg *msg = api_msg_open(handle);
+    if (zu_unlikely(!msg))
+        return -1;
     zu_msg_close(msg);
     return 0;
 }
 
 int zmq_msg_move(zmq_msg_t *to, zmq_msg_t *from)
 {
-    if (!zu_msg_is_valid(api_msg(to)) || !zu_msg_is_valid(api_msg(from)))
-        return api_result(-EFAULT);
+    if (!api_msg_open(to) || !api_msg_open(from))
+        return -1;
     zu_msg_move(api_msg(to), api_msg(from));
     return 0;
 }
 
 int zmq_msg_copy(zmq_msg_t *to, zmq_msg_t *from)
 {
-    if (!zu_msg_is_valid(api_msg(to)) || !zu_msg_is_valid(api_msg(from)))
-        return api_result(-EFAULT);
+    if (!api_msg_open(to) || !api_msg_open(from))
+        return -1;
     zu_msg_copy(api_msg(to), api_msg(from));
     return 0;
 }
 
-void *zmq_msg_data(zmq_msg_t *msg)
+void *zmq_msg_data(zmq_msg_t *handle)
 {
-    return zu_msg_data(api_msg(msg));
+    struct zu_msg *msg = api_msg_open(handle);
+    return zu_likely(msg != NULL) ? zu_msg_data(msg) : NULL;
 }
 
-size_t zmq_msg_size(const zmq_msg_t *msg)
+size_t zmq_msg_size(const zmq_msg_t *handle)
 {
-    return zu_msg_size(api_msg(msg));
+    const struct zu_msg *msg = api_msg_open(handle);
+    return zu_likely(msg != NULL) ? zu_msg_size(msg) : 0;
 }
 
-int zmq_msg_more(const zmq_msg_t *msg)
+int zmq_msg_more(const zmq_msg_t *handle)
 {
-    return api_msg(msg)->flags & ZU_MSG_MORE ? 1 : 0;
+    const struct zu_msg *msg = api_msg_open(handle);
+    return msg && msg->flags & ZU_MSG_MORE ? 1 : 0;
 }
 
 int zmq_msg_get(const zmq_msg_t *handle, int property)
 {
-    const struct zu_msg *msg = api_msg(handle);
+    const struct zu_msg *msg = api_msg_open(handle);
+    if (!msg)
+        return -1;
     switch (property) {
     case ZMQ_MORE:
         return zmq_msg_more(handle);
@@ -91,7 +100,9 @@ int zmq_msg_set(zmq_msg_t *msg, int property, int value)
 
 const char *zmq_msg_gets(const zmq_msg_t *handle, const char *property)
 {
-    const struct zu_msg *msg = api_msg(handle);
+    const struct zu_msg *msg = api_msg_open(handle);
+    if (!msg)
+        return NULL;
     const char *value = property ? zu_message_property(msg, property) : NULL;
     if (!value)
         errno = EINVAL;

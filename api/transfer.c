@@ -20,6 +20,8 @@ ZU_HOT int zmq_send(void *handle, const void *data, size_t size, int flags)
     struct zu_socket *socket = api_socket(handle);
     if (zu_unlikely(!socket))
         return -1;
+    if (zu_unlikely(!data && size))
+        return api_result(-EFAULT);
     struct zu_part part = {.data = data, .size = size, .more = flags & ZMQ_SNDMORE};
     int err = zu_socket_send(socket, &part, flags);
     return zu_likely(!err) ? size_as_int(size) : api_result(err);
@@ -30,6 +32,8 @@ int zmq_send_const(void *handle, const void *data, size_t size, int flags)
     struct zu_socket *socket = api_socket(handle);
     if (!socket)
         return -1;
+    if (!data && size)
+        return api_result(-EFAULT);
     struct zu_msg msg;
     zu_msg_init_constant(&msg, data, size);
     struct zu_part part = {.msg = &msg, .more = flags & ZMQ_SNDMORE};
@@ -42,6 +46,8 @@ ZU_HOT int zmq_recv(void *handle, void *data, size_t size, int flags)
     struct zu_socket *socket = api_socket(handle);
     if (zu_unlikely(!socket))
         return -1;
+    if (zu_unlikely(!data && size))
+        return api_result(-EFAULT);
     struct zu_view view;
     int err = zu_socket_peek(socket, &view, flags);
     if (zu_unlikely(err))
@@ -59,9 +65,9 @@ ZU_HOT int zmq_msg_send(zmq_msg_t *handle, void *socket_handle, int flags)
     struct zu_socket *socket = api_socket(socket_handle);
     if (zu_unlikely(!socket))
         return -1;
-    struct zu_msg *msg = api_msg(handle);
-    if (zu_unlikely(!zu_msg_is_valid(msg)))
-        return api_result(-EFAULT);
+    struct zu_msg *msg = api_msg_open(handle);
+    if (zu_unlikely(!msg))
+        return -1;
     size_t size = zu_msg_size(msg);
     struct zu_part part = {.msg = msg, .more = flags & ZMQ_SNDMORE};
     int err = zu_socket_send(socket, &part, flags);
@@ -73,9 +79,9 @@ ZU_HOT int zmq_msg_recv(zmq_msg_t *handle, void *socket_handle, int flags)
     struct zu_socket *socket = api_socket(socket_handle);
     if (zu_unlikely(!socket))
         return -1;
-    struct zu_msg *msg = api_msg(handle);
-    if (zu_unlikely(!zu_msg_is_valid(msg)))
-        return api_result(-EFAULT);
+    struct zu_msg *msg = api_msg_open(handle);
+    if (zu_unlikely(!msg))
+        return -1;
     struct zu_view view;
     int err = zu_socket_peek(socket, &view, flags);
     if (zu_unlikely(err))

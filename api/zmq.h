@@ -346,7 +346,7 @@ ZMQ_EXPORT int zmq_disconnect(void *socket, const char *endpoint);
 /* Queues one frame, copied from `buf` (NULL only with len 0); returns len, at most INT_MAX. With ZMQ_SNDMORE it is a
  * part, and the message leaves as a whole with its last one. Waits for room if the type does, at most ZMQ_SNDTIMEO.
  * Errors: EAGAIN (would wait, or waited that long), ENOTSUP (type cannot send), EFSM, EINVAL (ZMQ_SNDMORE on a
- * single-part type), EHOSTUNREACH (no such peer), ETERM, ENOTSOCK, EINTR, ENOMEM. */
+ * single-part type), EHOSTUNREACH (no such peer), ETERM, ENOTSOCK, EFAULT (NULL), EINTR, ENOMEM. */
 ZMQ_EXPORT int zmq_send(void *socket, const void *buf, size_t len, int flags);
 
 /* zmq_send() without the copy: `buf` is constant and must stay for the rest of the program. */
@@ -354,7 +354,8 @@ ZMQ_EXPORT int zmq_send_const(void *socket, const void *buf, size_t len, int fla
 
 /* Receives one frame, copying at most `len` octets (buf NULL only with len 0) and losing the rest; returns the whole
  * size, at most INT_MAX. Ask ZMQ_RCVMORE whether another part follows. Waits at most ZMQ_RCVTIMEO.
- * Errors: EAGAIN (would wait, or waited that long), ENOTSUP (type cannot receive), EFSM, ETERM, ENOTSOCK, EINTR. */
+ * Errors: EAGAIN (would wait, or waited that long), ENOTSUP (type cannot receive), EFSM, ETERM, ENOTSOCK, EFAULT
+ * (NULL), EINTR. */
 ZMQ_EXPORT int zmq_recv(void *socket, void *buf, size_t len, int flags);
 
 /* ---- Monitoring ---- */

@@ -75,6 +75,11 @@ KIT_UNUSED static bool kit_before(uint64_t *until_ms)
     for (uint64_t kit_until_ms = 0; !(condition); zmq_poll(NULL, 0, 1))                                                \
     cr_assert(kit_before(&kit_until_ms), "never came true: %s", #condition)
 
+/* The same without a rest in between, to meet the other thread half-way. */
+#define KIT_UNTIL_SPINNING(condition)                                                                                  \
+    for (uint64_t kit_until_ms = 0; !(condition);)                                                                     \
+    cr_assert(kit_before(&kit_until_ms), "never came true: %s", #condition)
+
 KIT_UNUSED static void kit_set(void *socket, int option, int value)
 {
     KIT_OK(zmq_setsockopt(socket, option, &value, sizeof value));

@@ -72,6 +72,36 @@ Test(api_msg, dead_ones_are_efault)
     KIT_OK(zmq_ctx_term(context));
 }
 
+Test(api_msg, null_is_efault)
+{
+    zmq_msg_t msg;
+    void *context = zmq_ctx_new();
+    void *socket = kit_socket(context, ZMQ_PAIR);
+    zmq_msg_init(&msg);
+    KIT_FAILS(EFAULT, zmq_msg_init(NULL));
+    KIT_FAILS(EFAULT, zmq_msg_init_size(NULL, 5));
+    KIT_FAILS(EFAULT, zmq_msg_init_data(NULL, "x", 1, NULL, NULL));
+    KIT_FAILS(EFAULT, zmq_msg_close(NULL));
+    KIT_FAILS(EFAULT, zmq_msg_move(NULL, &msg));
+    KIT_FAILS(EFAULT, zmq_msg_move(&msg, NULL));
+    KIT_FAILS(EFAULT, zmq_msg_copy(NULL, &msg));
+    KIT_FAILS(EFAULT, zmq_msg_copy(&msg, NULL));
+    KIT_FAILS(EFAULT, zmq_msg_get(NULL, ZMQ_MORE));
+    KIT_FAILS(EFAULT, zmq_msg_send(NULL, socket, ZMQ_DONTWAIT));
+    KIT_FAILS(EFAULT, zmq_msg_recv(NULL, socket, ZMQ_DONTWAIT));
+    KIT_FAILS(EFAULT, zmq_send(socket, NULL, 1, ZMQ_DONTWAIT));
+    KIT_FAILS(EFAULT, zmq_send_const(socket, NULL, 1, ZMQ_DONTWAIT));
+    KIT_FAILS(EFAULT, zmq_recv(socket, NULL, 1, ZMQ_DONTWAIT));
+    KIT_FAILS(EINVAL, zmq_msg_init_data(&msg, NULL, 1, NULL, NULL));
+    cr_assert_null(zmq_msg_data(NULL));
+    cr_assert_eq(zmq_msg_size(NULL), 0);
+    cr_assert_null(zmq_msg_gets(NULL, "Identity"));
+    cr_assert_null(zmq_msg_gets(&msg, NULL));
+    KIT_OK(zmq_msg_close(&msg));
+    KIT_OK(zmq_close(socket));
+    KIT_OK(zmq_ctx_term(context));
+}
+
 Test(api_msg, properties)
 {
     zmq_msg_t msg;

@@ -87,6 +87,9 @@ static void plan_make(struct plan *plan)
     plan->handshake_ms = ONE_OF(0, 60, 30000);
     plan->connect_timeout_ms = ONE_OF(0, 20, 500);
     plan->immediate = below(6) == 0;
+    /* Two minutes of a hanging connect are long when others tick each millisecond. */
+    if (plan->faults.connect_timeouts && (plan->heartbeat_ms || plan->reconnect_ms < 100))
+        plan->connect_timeout_ms = 500;
 }
 
 /* --- what applications do to their sockets --- */
@@ -462,7 +465,7 @@ static void readers_check(void)
 /* All is delivered; then the writers close, and what they leave behind is delivered too. */
 static void end_gently(void)
 {
-    bool calm = below(2);
+    bool calm = below(2) || world.plan.heartbeat_ms; /* impatience is a fault of its own */
     if (calm)
         zu_sim_faults_set(world.sim, NULL);
     else

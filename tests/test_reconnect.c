@@ -302,3 +302,124 @@ Test(reconnect, after_a_handshake_timeout)
     KIT_OK(zmq_ctx_term(context));
     close(listener);
 }
+
+/* A line that is cut again and again, after a random number of octets. */
+struct bad_line {
+    int listener;                  /* where the sender connects to */
+    char target[KIT_ENDPOINT_SIZE]; /* where it wants to get to */
+    uint32_t random;               /* when to cut */
+    _Atomic bool done;             /* no more cuts */
+    unsigned cuts;                 /* made */
+};
+
+/* Passes on what comes, up to `left` octets of the sender's. False: an end has gone. */
+static bool pass_on(int from, int to, uint32_t *left)
+{
+    char data[16384];
+    size_t most = sizeof data < *left ? sizeof data : *left;
+    ssize_t size = recv(from, data, most, 0);
+    if (size <= 0)
+        return false;
+    raw_say(to, data, (size_t)size);
+    *left -= (uint32_t)size;
+    return true;
+}
+
+static void *bad_line_run(void *arg)
+{
+    struct bad_line *line = arg;
+    while (!line->done) {
+        if (!raw_wait(line->listener, 10))
+            continue;
+        int near = raw_accept(line->listener), far = raw_connect(line->target);
+        uint32_t left = kit_random(&line->random) % 400000, back = UINT32_MAX;
+        bool alive = true;
+        while (alive && left > 0 && !line->done) {
+            struct pollfd fds[2] = {{.fd = near, .events = POLLIN}, {.fd = far, .events = POLLIN}};
+            if (poll(fds, 2, 10) <= 0)
+                continue;
+            alive = (!fds[0].revents || pass_on(near, far, &left)) && (!fds[1].revents || pass_on(far, near, &back));
+        }
+        close(near);
+        close(far);
+        line->cuts++;
+    }
+    return NULL;
+}
+
+/* One part or three, of few octets or many; all begin with the message's number and their own. */
+static bool numbered_send(void *socket, uint32_t number)
+{
+    static uint8_t data[60000];
+    uint32_t parts = number % 7 ? 1 : 3;
+    for (uint32_t i = 0; i < parts; i++) {
+        uint32_t head[2] = {number, i};
+        size_t size = sizeof head + (number % 50 ? number % 300 : number % 50000);
+        memcpy(data, head, sizeof head);
+        kit_fill(data + sizeof head, size - sizeof head, number + i);
+        if (zmq_send(socket, data, size, i + 1 < parts ? ZMQ_SNDMORE : 0) < 0)
+            return false;
+    }
+    return true;
+}
+
+static uint32_t numbered_recv(void *socket)
+{
+    static uint8_t data[60000];
+    uint32_t head[2], number = 0, i = 0;
+    do {
+        int size = zmq_recv(socket, data, sizeof data, 0);
+        cr_assert_geq(size, (int)sizeof head, "%s", zmq_strerror(errno));
+        memcpy(head, data, sizeof head);
+        number = i ? number : head[0];
+        cr_assert(head[0] == number && head[1] == i, "part %u of %u, not %u of %u", head[1], head[0], i, number);
+        cr_assert_eq((size_t)size, sizeof head + (number % 50 ? number % 300 : number % 50000));
+        cr_assert(kit_is_filled(data + sizeof head, (size_t)size - sizeof head, number + i));
+        i++;
+    } while (kit_get(socket, ZMQ_RCVMORE));
+    cr_assert_eq(i, number % 7 ? 1 : 3);
+    return number;
+}
+
+static void *numbers_send(void *socket)
+{
+    uint32_t count = 0;
+    for (uint64_t until_ms = kit_now_ms() + 1500; kit_now_ms() < until_ms; count++)
+        if (!numbered_send(socket, count))
+            break;
+    return (void *)(uintptr_t)count;
+}
+
+/* Whatever arrives is whole, and nothing arrives twice. */
+Test(reconnect, over_a_bad_line, .timeout = 60)
+{
+    void *context = zmq_ctx_new();
+    void *from = kit_socket(context, ZMQ_PUSH), *to = kit_socket(context, ZMQ_PULL);
+    char text[KIT_ENDPOINT_SIZE];
+    struct bad_line line = {.listener = raw_listen(text), .random = kit_seed()};
+    pthread_t threads[2];
+    kit_bind(to, "tcp", line.target);
+    kit_set(from, ZMQ_RECONNECT_IVL, 1);
+    KIT_OK(zmq_connect(from, text));
+    pthread_create(&threads[0], NULL, bad_line_run, &line);
+    pthread_create(&threads[1], NULL, numbers_send, from);
+    static uint8_t seen[10000000];
+    unsigned got = 0;
+    while (kit_readable(to, 500)) {
+        uint32_t number = numbered_recv(to);
+        cr_assert_lt(number, sizeof seen);
+        cr_assert_eq(seen[number]++, 0, "message %u came twice", number);
+        got++;
+    }
+    line.done = true;
+    void *sent;
+    pthread_join(threads[1], &sent);
+    pthread_join(threads[0], NULL);
+    fprintf(stderr, "%u of %u messages, %u cuts\n", got, (unsigned)(uintptr_t)sent, line.cuts);
+    cr_assert_gt(line.cuts, 10);
+    cr_assert_gt(got, 1000);
+    close(line.listener);
+    KIT_OK(zmq_close(from));
+    KIT_OK(zmq_close(to));
+    KIT_OK(zmq_ctx_term(context));
+}
