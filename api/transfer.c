@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 static int size_as_int(size_t size)
 {
     return size < INT_MAX ? (int)size : INT_MAX;
