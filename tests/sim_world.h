@@ -324,4 +324,83 @@ static inline void memory_check(void)
     CHECK(blocks_live == pooled, "%ld blocks are lost", blocks_live - pooled);
 }
 
+/* --- a stage: two sockets, without actors, for tests of one moment --- */
+
+static const char stage_text[] = "sim://1000";
+
+static inline struct zu_socket *stage_socket(unsigned type)
+{
+    static const int hwm = 2, linger = 0, handshake_ms = 0, reconnect_ms = -1;
+    struct zu_socket *socket;
+    CHECK(zu_socket_new(world.contexts[0], type, &socket) == 0, "no socket");
+    CHECK(zu_socket_set(socket, ZU_OPT_SNDHWM, &hwm, sizeof hwm) == 0, "hwm");
+    CHECK(zu_socket_set(socket, ZU_OPT_RCVHWM, &hwm, sizeof hwm) == 0, "hwm");
+    CHECK(zu_socket_set(socket, ZU_OPT_LINGER, &linger, sizeof linger) == 0, "linger");
+    CHECK(zu_socket_set(socket, ZU_OPT_HANDSHAKE_IVL, &handshake_ms, sizeof handshake_ms) == 0, "handshake_ms");
+    CHECK(zu_socket_set(socket, ZU_OPT_RECONNECT_IVL, &reconnect_ms, sizeof reconnect_ms) == 0, "reconnect_ms");
+    shards_find();
+    return socket;
+}
+
+/* Until nothing happens by itself any more. */
+static inline void stage_settle(void)
+{
+    while (zu_sim_turn(world.sim, world.shards, world.shard_count))
+        ;
+}
+
+/* A PUSH and a PULL. */
+static inline void stage_begin(struct zu_socket **ret_push, struct zu_socket **ret_pull)
+{
+    world_begin(1);
+    memory_begin();
+    world.plan.faults.buffer_size = 700;
+    world_make();
+    *ret_push = stage_socket(PUSH);
+    *ret_pull = stage_socket(PULL);
+}
+
+/* The PUSH binds, the PULL connects to it. */
+static inline void stage_join(struct zu_socket *push, struct zu_socket *pull)
+{
+    CHECK(zu_socket_bind(push, stage_text) == 0, "bind");
+    CHECK(zu_socket_connect(pull, stage_text) == 0, "connect");
+    stage_settle();
+}
+
+/* Its writer sleeps then, and nothing lies in its mailbox. */
+static inline void stage_fill(struct zu_socket *push)
+{
+    static const uint8_t body[300];
+    struct zu_part part = {.data = body, .size = sizeof body};
+    for (int quiet = 0; quiet < 2; quiet++) {
+        while (zu_socket_send(push, &part, ZU_DONTWAIT) == 0)
+            quiet = 0;
+        stage_settle();
+    }
+    CHECK(!zu_mailbox_has_notes(&push->box), "a note after all is quiet");
+}
+
+static inline void stage_empty(struct zu_socket *pull)
+{
+    for (struct zu_view view; zu_socket_peek(pull, &view, ZU_DONTWAIT) == 0;) {
+        zu_pipe_pop(view.pipe, &view);
+        zu_socket_taken(pull, view.flags);
+        stage_settle();
+    }
+}
+
+static inline void stage_end(void)
+{
+    stage_settle();
+    for (unsigned i = 0; i < world.shard_count; i++)
+        CHECK(zu_list_is_empty(&world.shards[i]->residents), "a connection of no socket");
+    for (unsigned i = 0; i < world.context_count; i++) {
+        CHECK(world.contexts[i]->socket_count == 0, "a socket that never goes");
+        CHECK(zu_context_term(world.contexts[i]) == 0, "term");
+    }
+    zu_sim_free(world.sim);
+    memory_check();
+}
+
 #endif

@@ -151,6 +151,33 @@ Test(mailbox, a_closed_box_has_run_all_and_refuses_the_rest)
     cr_assert_eq(ran_count, 2);
 }
 
+static struct numbered *late;
+
+static void run_posting(struct zu_note *note)
+{
+    run_numbered(note);
+    cr_assert(zu_mailbox_post(box_here, &late->note), "refused with a note still to run");
+}
+
+/* As another thread might post: whoever is refused may free what his earlier notes lie in. */
+Test(mailbox, nobody_is_refused_before_all_have_run)
+{
+    struct zu_mailbox box;
+    struct numbered notes[NOTES];
+    zu_mailbox_init(&box, count_wake, NULL);
+    numbered_init(notes);
+    box_here = &box;
+    late = &notes[2];
+    notes[0].note.run = run_posting;
+    zu_mailbox_post(&box, &notes[0].note);
+    zu_mailbox_post(&box, &notes[1].note);
+    zu_mailbox_close(&box);
+    cr_assert_eq(ran_count, 3);
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(ran[i], i);
+    cr_assert_not(zu_mailbox_post(&box, &notes[3].note));
+}
+
 Test(mailbox, the_last_reference_releases)
 {
     struct zu_mailbox box;

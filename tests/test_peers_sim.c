@@ -117,8 +117,11 @@ static void slot_bind(struct slot *slot)
         return;
     char text[PORT_TEXT_SIZE];
     port_text(slot->port, text);
+    if (strikes(world.plan.no_memory * 4))
+        zu_alloc_fail_from = 1 + (unsigned)below(8);
     int err = zu_socket_bind(actor->socket, text);
-    CHECK(!err || err == -EADDRINUSE, "bind: %d", err);
+    zu_alloc_fail_from = 0;
+    CHECK(!err || err == -EADDRINUSE || (err == -ENOMEM && world.plan.no_memory), "bind: %d", err);
     slot->bound = !err;
     if (slot->bound)
         trace("actor %u binds %s", slot->actor, text);
@@ -152,7 +155,9 @@ static void slot_forget(struct slot *slot, unsigned port)
     port_text(port, text);
     zu_list_each(link, after, &actor->socket->peers)
         ledger_hang_up(zu_container_of(link, struct zu_peer, link), port, actor->linger_ms);
+    zu_alloc_fail_from = 1; /* whatever ends something must need no memory */
     CHECK(zu_socket_forget(actor->socket, text) == 0, "no such endpoint: %s", text);
+    zu_alloc_fail_from = 0;
     trace("actor %u leaves %s", slot->actor, text);
     if (port == slot->port)
         slot->bound = false;
@@ -195,7 +200,9 @@ static void actor_close(struct slot *slot, int linger_ms)
     set(actor->socket, ZU_OPT_LINGER, linger_ms);
     zu_list_each(link, after, &actor->socket->peers)
         ledger_hang_up(zu_container_of(link, struct zu_peer, link), 0, linger_ms);
+    zu_alloc_fail_from = 1;
     zu_socket_close(actor->socket);
+    zu_alloc_fail_from = 0;
     actor->is_open = false;
     slot->bound = false;
     memset(slot->connected, 0, sizeof slot->connected);
@@ -609,6 +616,125 @@ static void begin(void)
 }
 
 TestSuite(peers_sim, .init = begin, .timeout = 900);
+
+/* --- moments that seeds meet too rarely --- */
+
+/* The limit of a pipe whose far side has said that it is gone, in a note that has not run: none may come behind it. */
+Test(peers_sim, a_limit_changes_when_the_peer_has_gone)
+{
+    static const int higher = 50;
+    struct zu_socket *push, *pull;
+    stage_begin(&push, &pull);
+    stage_join(push, pull);
+    stage_fill(push);
+    struct zu_sim_connection connection;
+    cr_assert(zu_sim_connection_get(world.sim, 0, &connection));
+    zu_sim_break(world.sim, zu_sim_find(world.sim, connection.fd[0]));
+    stage_settle();
+    cr_assert(zu_mailbox_has_notes(&push->box));
+    const struct zu_peer *peer = zu_container_of(push->peers.next, struct zu_peer, link);
+    cr_assert(atomic_load(&peer->out->writer_asleep) && peer->gone.posted);
+    cr_assert_eq(zu_socket_set(push, ZU_OPT_SNDHWM, &higher, sizeof higher), 0);
+    cr_assert_eq(zu_socket_forget(push, stage_text), 0);
+    stage_settle(); /* the peer is held by that note alone */
+    zu_socket_check(push);
+    zu_socket_close(push);
+    zu_socket_close(pull);
+    stage_end();
+}
+
+static void run_shards(struct zu_note *note)
+{
+    (void)note;
+    stage_settle();
+}
+
+/* The shards go on while a closing socket runs its last notes, and meet it closed: none may free what those lie in. */
+Test(peers_sim, a_socket_closes_while_the_shards_run)
+{
+    struct zu_socket *push, *pull;
+    stage_begin(&push, &pull);
+    stage_join(push, pull);
+    stage_fill(push);
+    struct zu_note shards = {.run = run_shards};
+    zu_mailbox_post(&push->box, &shards);
+    stage_empty(pull); /* there is room: says a note behind that one */
+    const struct zu_peer *peer = zu_container_of(push->peers.next, struct zu_peer, link);
+    cr_assert(peer->writable.posted);
+    cr_assert_eq(zu_socket_forget(push, stage_text), 0);
+    zu_socket_close(push);
+    zu_socket_close(pull);
+    stage_end();
+}
+
+static void nothing_done(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk)
+{
+    (void)op, (void)flags, (void)chunk;
+    cr_assert_eq(result, 0);
+}
+
+/* A connection in mid-handshake, whose deadline is none, is known to the shards alone. */
+Test(peers_sim, without_memory_unbinding_ends_handshakes)
+{
+    struct zu_socket *push, *pull;
+    stage_begin(&push, &pull);
+    stage_join(push, pull);
+    int fd = zu_sim_socket(world.sim);
+    struct zu_op connect = {.done = nothing_done};
+    struct sockaddr_storage address;
+    socklen_t size;
+    zu_sim_address(1000, &address, &size);
+    struct zu_driver *driver = world.shards[0]->driver;
+    driver->ops->connect(driver, &connect, fd, (struct sockaddr *)&address, size);
+    stage_settle();
+    cr_assert_not(connect.busy);
+    zu_alloc_fail_from = 1;
+    zu_socket_close(push);
+    zu_socket_close(pull);
+    stage_settle();
+    zu_alloc_fail_from = 0;
+    cr_assert_eq(world.contexts[0]->socket_count, 0u, "a connection was forgotten");
+    driver->ops->close(driver, fd);
+    stage_end();
+}
+
+Test(peers_sim, without_memory_patience_ends_at_once)
+{
+    static const int linger_ms = 1000;
+    struct zu_socket *push, *pull;
+    stage_begin(&push, &pull);
+    stage_join(push, pull);
+    stage_fill(push);
+    cr_assert_eq(zu_socket_set(push, ZU_OPT_LINGER, &linger_ms, sizeof linger_ms), 0);
+    zu_alloc_fail_from = 1;
+    zu_socket_close(push);
+    stage_settle();
+    zu_alloc_fail_from = 0;
+    cr_assert_eq(world.contexts[0]->socket_count, 1u, "it lingers for ever");
+    zu_socket_close(pull);
+    stage_end();
+}
+
+Test(peers_sim, without_memory_a_dial_goes_on)
+{
+    static const int reconnect_ms = 10;
+    struct zu_socket *push, *pull;
+    stage_begin(&push, &pull);
+    cr_assert_eq(zu_socket_set(pull, ZU_OPT_RECONNECT_IVL, &reconnect_ms, sizeof reconnect_ms), 0);
+    cr_assert_eq(zu_socket_connect(pull, stage_text), 0);
+    for (int i = 0; i < 50; i++) {
+        zu_sim_turn(world.sim, world.shards, world.shard_count);
+        zu_alloc_fail_from = 1;
+    }
+    zu_alloc_fail_from = 0;
+    cr_assert_eq(zu_socket_bind(push, stage_text), 0);
+    stage_settle();
+    zu_socket_check(push);
+    cr_assert(!zu_list_is_empty(&push->peers), "it has given up");
+    zu_socket_close(push);
+    zu_socket_close(pull);
+    stage_end();
+}
 
 Test(peers_sim, keep_their_promises_under_all_faults)
 {

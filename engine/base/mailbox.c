@@ -3,7 +3,8 @@
  * Posting pushes onto a lock-free stack; the owner takes the whole stack at once and reverses it, so notes run in the
  * order of posting and there is no ABA: nothing is ever popped singly. The poster that finds the box empty wakes the
  * owner; all later ones know that somebody did. A note that is on its way already is not posted twice.
- * It fails only when the box is closed: the note then stays the poster's, who must end what it wanted to say.
+ * It fails only when the box is closed: the note then stays the poster's, who must end what it wanted to say. Only an
+ * empty box is closed, so whoever is refused may free what earlier notes of his lay in: they have run.
  */
 #include "base/mailbox.h"
 
@@ -37,7 +38,8 @@ bool zu_mailbox_post(struct zu_mailbox *box, struct zu_note *note)
     /* acq_rel: what the caller did is seen by the run to come, which starts with the opposite exchange. */
     if (atomic_exchange_explicit(&note->posted, true, memory_order_acq_rel))
         return true;
-    struct zu_note *old = atomic_load_explicit(&box->head, memory_order_relaxed);
+    /* acquire, also below: a refusal comes behind the runs of all earlier notes; pairs with close. */
+    struct zu_note *old = atomic_load_explicit(&box->head, memory_order_acquire);
     do {
         if (old == &closed_mark) {
             atomic_store_explicit(&note->posted, false, memory_order_relaxed);
@@ -45,7 +47,7 @@ bool zu_mailbox_post(struct zu_mailbox *box, struct zu_note *note)
         }
         note->next = old;
         /* seq_cst: releases the note to the owner's exchange in take(), and stands before wake()'s look at the sleeper. */
-    } while (!atomic_compare_exchange_weak_explicit(&box->head, &old, note, memory_order_seq_cst, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&box->head, &old, note, memory_order_seq_cst, memory_order_acquire));
     if (old == NULL)
         box->wake(box);
     return true;
@@ -81,7 +83,12 @@ bool zu_mailbox_run(struct zu_mailbox *box)
 
 void zu_mailbox_close(struct zu_mailbox *box)
 {
-    struct zu_note *last = atomic_exchange_explicit(&box->head, &closed_mark, memory_order_seq_cst);
-    if (last != &closed_mark)
-        run_chain(last);
+    struct zu_note *old = NULL;
+    /* seq_cst: releases what the last notes did to whoever is refused. */
+    while (!atomic_compare_exchange_strong_explicit(&box->head, &old, &closed_mark, memory_order_seq_cst,
+                                                    memory_order_relaxed) &&
+           old != &closed_mark) {
+        zu_mailbox_run(box);
+        old = NULL;
+    }
 }

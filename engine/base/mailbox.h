@@ -35,7 +35,7 @@ bool zu_mailbox_post(struct zu_mailbox *box, struct zu_note *note);
 /* Owner only: runs what has been posted, in the order of posting. Returns whether there was anything. */
 bool zu_mailbox_run(struct zu_mailbox *box);
 
-/* Owner only: as run, and refuses every later note. */
+/* Owner only: as run, until the box is empty; refuses every later note. All earlier ones have run when it refuses. */
 void zu_mailbox_close(struct zu_mailbox *box);
 
 ZU_INLINE bool zu_mailbox_has_notes(struct zu_mailbox *box)

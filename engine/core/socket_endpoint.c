@@ -6,8 +6,6 @@
  */
 #include "core/socket.h"
 
-#include <unistd.h>
-
 #include "base/error.h"
 #include "link/endpoint.h"
 #include "mem/alloc.h"
@@ -124,7 +122,7 @@ static int bind_stream(struct zu_socket *socket, const struct zu_transport *tran
             entry = NULL;
         }
     } else if (!err) {
-        close(listening.fd);
+        shard->driver->ops->close(shard->driver, listening.fd);
         if (transport->unlisten)
             transport->unlisten(&listening);
     }
@@ -213,24 +211,14 @@ int zu_socket_connect(struct zu_socket *socket, const char *text)
     return 0;
 }
 
-/* Nobody but the shards knows of connections that still shake hands. */
-static void sweep_all(struct zu_socket *socket, void *endpoint)
-{
-    struct zu_context *context = socket->context;
-    for (unsigned i = 0; i < context->shard_count; i++)
-        zu_sweep_post(context->shards[i], &socket->box, endpoint);
-}
-
 static void entry_end(struct zu_socket *socket, struct zu_endpoint_entry *entry)
 {
     zu_list_remove(&entry->link);
     if (entry->inproc) {
         zu_inproc_unbind(entry->inproc);
     } else {
-        if (entry->listen) {
+        if (entry->listen)
             zu_listen_stop(entry->listen);
-            sweep_all(socket, entry->id);
-        }
         zu_socket_part_from(socket, entry->id);
         if (entry->dial)
             zu_dial_stop(entry->dial, socket->options.linger_ms);

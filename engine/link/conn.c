@@ -123,10 +123,10 @@ struct zu_conn *zu_conn_new(struct zu_shard *shard, const struct zu_home *home, 
     zu_heartbeat_init(conn);
     zu_list_append(&shard->residents, &conn->resident);
     zu_list_init(&conn->sibling);
-    if (home->settings->handshake_ms > 0)
-        zu_shard_timer(shard, &conn->handshake_timer, (uint64_t)home->settings->handshake_ms * ZU_NS_PER_MS);
     zu_conn_recv(conn);
     zu_conn_send(conn);
+    if (home->settings->handshake_ms > 0)
+        zu_conn_timer(conn, &conn->handshake_timer, (uint64_t)home->settings->handshake_ms * ZU_NS_PER_MS);
     return conn;
 }
 
@@ -180,6 +180,12 @@ bool zu_conn_become_ready(struct zu_conn *conn)
     return true;
 }
 
+void zu_conn_timer(struct zu_conn *conn, struct zu_timer *timer, uint64_t delay_ns)
+{
+    if (zu_shard_timer(conn->shard, timer, delay_ns) < 0)
+        zu_conn_close(conn, -ENOMEM);
+}
+
 void zu_conn_close(struct zu_conn *conn, int err)
 {
     if (conn->closing)
@@ -213,7 +219,7 @@ void zu_conn_leave(struct zu_conn *conn, int linger_ms)
     conn->rx_paused = false;
     zu_conn_recv(conn); /* to throw it away: bytes that lie unread at close(2) would reset what is still to be sent */
     if (linger_ms > 0)
-        zu_shard_timer(conn->shard, &conn->linger_timer, (uint64_t)linger_ms * ZU_NS_PER_MS);
+        zu_conn_timer(conn, &conn->linger_timer, (uint64_t)linger_ms * ZU_NS_PER_MS);
     zu_conn_send(conn);
 }
 

@@ -119,6 +119,8 @@ void zu_conn_received(struct zu_op *op, int result, unsigned flags, struct zu_ch
 bool zu_conn_become_ready(struct zu_conn *conn);
 /* conn.c: nothing of the handshake is left to send. */
 void zu_conn_handshake_drop(struct zu_conn *conn);
+/* conn.c: sets a timer without which the connection might never end; without memory for it, that ends now. */
+void zu_conn_timer(struct zu_conn *conn, struct zu_timer *timer, uint64_t delay_ns);
 /* conn.c: an operation is over; when none is left on a closing connection, it is closed. */
 void zu_conn_settle(struct zu_conn *conn);
 /* heartbeat.c */

@@ -97,9 +97,17 @@ static void retry_later(struct zu_dial *dial)
         give_up(dial);
 }
 
+/* Set until the dial is over, if only to never: a timer that is set can be set anew without memory. */
+static void retry_reserve(struct zu_dial *dial)
+{
+    zu_timer_set(&dial->shard->timers, &dial->retry, ZU_NEVER);
+}
+
 static void retry_due(struct zu_timer *timer)
 {
-    attempt(zu_container_of(timer, struct zu_dial, retry));
+    struct zu_dial *dial = zu_container_of(timer, struct zu_dial, retry);
+    retry_reserve(dial); /* its place is still there */
+    attempt(dial);
 }
 
 static void attempt_late(struct zu_timer *timer)
@@ -144,8 +152,10 @@ static void hang_up(struct zu_dial *dial, int linger_ms)
         return;
     }
     /* The patience spans connections: one may be lost and another made before all is sent. */
-    if (linger_ms > 0)
-        zu_shard_timer(dial->shard, &dial->linger, (uint64_t)linger_ms * ZU_NS_PER_MS);
+    if (linger_ms > 0 && zu_shard_timer(dial->shard, &dial->linger, (uint64_t)linger_ms * ZU_NS_PER_MS) < 0) {
+        linger_over(&dial->linger);
+        return;
+    }
     if (is_serving)
         zu_conn_leave(dial->conn, -1);
 }
@@ -237,14 +247,17 @@ static void attempt(struct zu_dial *dial)
     driver->ops->connect(driver, &dial->connect, dial->target.fd, (struct sockaddr *)&dial->target.address,
                          dial->target.size);
     int timeout_ms = dial->home.settings->connect_timeout_ms;
-    if (timeout_ms > 0)
-        zu_shard_timer(dial->shard, &dial->attempt, (uint64_t)timeout_ms * ZU_NS_PER_MS);
+    if (timeout_ms > 0 && zu_shard_timer(dial->shard, &dial->attempt, (uint64_t)timeout_ms * ZU_NS_PER_MS) < 0)
+        attempt_late(&dial->attempt);
 }
 
 static void run_start(struct zu_note *note)
 {
     struct zu_dial *dial = zu_container_of(note, struct zu_dial, start);
     dial->random = (uint32_t)zu_shard_now_ns(dial->shard) * UINT32_C(0x9e3779b9) | 1;
+    if (dial->over) /* hung up before it began: a PAIR that had a peer refused it */
+        return;
+    retry_reserve(dial);
     attempt(dial);
 }
 

@@ -38,7 +38,7 @@ static void ping_due(struct zu_timer *timer)
     control_frame(conn, body, zu_ping_encode(body, (uint16_t)(settings->heartbeat_ttl_ms / 100), NULL, 0));
     if (conn->closing) /* by that: sending has found the end of `out` */
         return;
-    zu_shard_timer(conn->shard, timer, (uint64_t)settings->heartbeat_ms * ZU_NS_PER_MS);
+    zu_conn_timer(conn, timer, (uint64_t)settings->heartbeat_ms * ZU_NS_PER_MS);
 }
 
 /* Only now: a PING that waits behind a large message has not been asked yet, and the peer is not silent. */
@@ -75,7 +75,7 @@ void zu_heartbeat_start(struct zu_conn *conn)
 {
     int every_ms = conn->home.settings->heartbeat_ms;
     if (every_ms > 0 && zu_handshake_version(conn->handshake) >= ZU_WIRE_3_0)
-        zu_shard_timer(conn->shard, &conn->heartbeat_timer, (uint64_t)every_ms * ZU_NS_PER_MS);
+        zu_conn_timer(conn, &conn->heartbeat_timer, (uint64_t)every_ms * ZU_NS_PER_MS);
 }
 
 void zu_heartbeat_stop(struct zu_conn *conn)

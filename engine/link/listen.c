@@ -20,7 +20,7 @@ static void listen_unref(struct zu_listen *listen)
     if (atomic_fetch_sub_explicit(&listen->refs, 1, memory_order_acq_rel) != 1)
         return;
     zu_home_fini(&listen->home);
-    zu_free(listen, sizeof *listen);
+    zu_free(listen, sizeof *listen + listen->shard_count * sizeof *listen->sweeps);
 }
 
 /* --- as owner of connections --- */
@@ -173,11 +173,23 @@ static void run_stop(struct zu_note *note)
     listen_close(listen);
 }
 
+static void run_sweep(struct zu_note *note)
+{
+    struct zu_sweep *sweep = zu_container_of(note, struct zu_sweep, note);
+    zu_list_each(link, after, &sweep->shard->residents)
+    {
+        struct zu_conn *conn = zu_container_of(link, struct zu_conn, resident);
+        if (!conn->peer && conn->owner_data == sweep->listen)
+            zu_conn_close(conn, -ECANCELED);
+    }
+    listen_unref(sweep->listen);
+}
+
 struct zu_listen *zu_listen_new(struct zu_shard *shard, struct zu_shard **shards, unsigned shard_count,
                                 const struct zu_home *home, const struct zu_transport *transport,
                                 struct zu_listening *listening)
 {
-    struct zu_listen *listen = zu_alloc_zero(sizeof *listen);
+    struct zu_listen *listen = zu_alloc_zero(sizeof *listen + shard_count * sizeof *listen->sweeps);
     if (!listen) {
         shard->driver->ops->close(shard->driver, listening->fd);
         if (transport->unlisten)
@@ -195,6 +207,8 @@ struct zu_listen *zu_listen_new(struct zu_shard *shard, struct zu_shard **shards
     atomic_init(&listen->refs, 1);
     listen->accept.done = accepted;
     listen->again.fired = again_due;
+    for (unsigned i = 0; i < shard_count; i++)
+        listen->sweeps[i] = (struct zu_sweep){.note = {.run = run_sweep}, .shard = shards[i], .listen = listen};
     atomic_fetch_add_explicit(&shard->load, 1, memory_order_relaxed);
     return listen;
 }
@@ -206,32 +220,11 @@ void zu_listen_start(struct zu_listen *listen)
 
 void zu_listen_stop(struct zu_listen *listen)
 {
-    /* Before the sweeps that the socket posts next: a descriptor that arrives behind one sees it. */
+    unsigned count = listen->shard_count;
+    /* Before the sweeps: a descriptor that arrives behind one sees it. */
     atomic_store_explicit(&listen->stopped, true, memory_order_relaxed);
-    zu_mailbox_post(&listen->shard->box, &listen->stop);
-}
-
-static void run_sweep(struct zu_note *note)
-{
-    struct zu_sweep *sweep = zu_container_of(note, struct zu_sweep, note);
-    zu_list_each(link, after, &sweep->shard->residents)
-    {
-        struct zu_conn *conn = zu_container_of(link, struct zu_conn, resident);
-        bool meant = conn->home.box == sweep->box && (!sweep->endpoint || conn->home.endpoint == sweep->endpoint);
-        if (meant && !conn->peer && conn->owner == &conn_owner)
-            zu_conn_close(conn, -ECANCELED);
-    }
-    zu_mailbox_unref(sweep->box);
-    zu_free(sweep, sizeof *sweep);
-}
-
-int zu_sweep_post(struct zu_shard *shard, struct zu_mailbox *box, void *endpoint)
-{
-    struct zu_sweep *sweep = zu_alloc(sizeof *sweep);
-    if (!sweep)
-        return -ENOMEM;
-    *sweep = (struct zu_sweep){
-        .note = {.run = run_sweep}, .shard = shard, .box = zu_mailbox_ref(box), .endpoint = endpoint};
-    zu_mailbox_post(&shard->box, &sweep->note);
-    return 0;
+    atomic_fetch_add_explicit(&listen->refs, count, memory_order_relaxed);
+    for (unsigned i = 0; i < count; i++)
+        zu_mailbox_post(&listen->sweeps[i].shard->box, &listen->sweeps[i].note);
+    zu_mailbox_post(&listen->shard->box, &listen->stop); /* last: it may be the end of the listener */
 }

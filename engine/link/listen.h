@@ -5,6 +5,18 @@
 
 #include "link/conn.h"
 
+struct zu_listen;
+
+/*
+ * Ends every connection of a listener on one shard that has no peer yet: nobody else knows of them. Made with the
+ * listener, so that stopping it needs no memory.
+ */
+struct zu_sweep {
+    struct zu_note note;      /* to the shard, once */
+    struct zu_shard *shard;   /* which */
+    struct zu_listen *listen; /* whose connections; a reference from stop on */
+};
+
 struct zu_listen {
     /* Set up before start is posted. */
     struct zu_shard *shard;               /* where it accepts */
@@ -18,7 +30,7 @@ struct zu_listen {
     struct zu_note start;
     struct zu_note stop;
 
-    _Atomic unsigned refs; /* itself until stopped, and each connection or descriptor on its way; acq_rel drop */
+    _Atomic unsigned refs; /* itself until stopped, each sweep, connection or descriptor on its way; acq_rel drop */
     _Atomic bool stopped;  /* relaxed: a connection that gets ready afterwards ends; sweeps catch the waiting ones */
 
     /* The shard's thread. */
@@ -26,6 +38,8 @@ struct zu_listen {
     struct zu_timer again;  /* after a want of descriptors */
     unsigned turn;          /* next shard */
     bool stop_seen;         /* close the descriptor as soon as accept is over */
+
+    struct zu_sweep sweeps[]; /* one a shard; posted by stop */
 };
 
 /* The socket's thread. Takes over the listening descriptor, also on failure: NULL without memory. */
@@ -33,21 +47,7 @@ struct zu_listen *zu_listen_new(struct zu_shard *shard, struct zu_shard **shards
                                 const struct zu_home *home, const struct zu_transport *transport,
                                 struct zu_listening *listening);
 void zu_listen_start(struct zu_listen *listen);
-/* Accepts no more. Connections without a peer yet are ended by a sweep; the socket hangs up the others. */
+/* Accepts no more. Sweeps end the connections without a peer yet; the socket hangs up the others. */
 void zu_listen_stop(struct zu_listen *listen);
-
-/*
- * Ends every connection on a shard that works for one socket (or one endpoint of it) and has no peer yet. Posted to each
- * shard when a socket closes or unbinds, for nobody else knows of them.
- */
-struct zu_sweep {
-    struct zu_note note;      /* to the shard */
-    struct zu_shard *shard;   /* which */
-    struct zu_mailbox *box;   /* the socket's; a reference */
-    void *endpoint;           /* only this one's; NULL for all */
-};
-
-/* -ENOMEM: handshakes under way then end by their own timer. */
-int zu_sweep_post(struct zu_shard *shard, struct zu_mailbox *box, void *endpoint);
 
 #endif
