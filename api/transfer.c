@@ -68,9 +68,18 @@ ZU_HOT int zmq_msg_send(zmq_msg_t *handle, void *socket_handle, int flags)
     if (zu_unlikely(!msg))
         return -1;
     size_t size = zu_msg_size(msg);
-    struct zu_part part = {.msg = msg, .more = flags & ZMQ_SNDMORE};
+    /* What the pipe would copy goes the way of bytes; the message then ends here. */
+    bool copied = size <= ZU_PIPE_COPY_MAX;
+    struct zu_part part = {
+        .data = zu_msg_data(msg), .size = size, .msg = copied ? NULL : msg, .more = flags & ZMQ_SNDMORE};
     int err = zu_socket_send(socket, &part, flags);
-    return zu_likely(!err) ? size_as_int(size) : api_result(err);
+    if (zu_unlikely(err))
+        return api_result(err);
+    if (copied) {
+        zu_msg_close(msg);
+        zu_msg_init(msg);
+    }
+    return size_as_int(size);
 }
 
 ZU_HOT int zmq_msg_recv(zmq_msg_t *handle, void *socket_handle, int flags)

@@ -113,7 +113,7 @@ static inline int near_take(uint64_t *ret_n, bool *ret_more)
     memcpy(ret_n, view.data, sizeof *ret_n);
     *ret_more = view.flags & ZU_FRAME_MORE;
     zu_pipe_pop(view.pipe, &view);
-    pattern.ops->taken(&pattern, view.flags);
+    zu_pattern_taken(&pattern, view.flags);
     return 0;
 }
 

@@ -300,7 +300,7 @@ Test(pipe, each_message_names_the_origin_it_was_written_under)
     }
     zu_origin_unref(&origins[0]);
     zu_origin_unref(&origins[1]);
-    struct zu_msg kept;
+    struct zu_msg kept = {0};
     for (int n = 0; n < 201; n++) {
         struct zu_view view;
         struct zu_msg msg;

@@ -287,6 +287,7 @@ static void feed_run(struct chance *chance, bool starve)
         size_t fed;
         if (starve && !chance_below(chance, 8))
             zu_alloc_fail_from = 1 + (unsigned)chance_below(chance, 3);
+        zu_pipe_feed_expect(feeder.pipe, chance_below(chance, 3));
         int err = feed_some(&feeder, chance, stream.bytes + at, stream.size - at, &fed);
         zu_alloc_fail_from = 0;
         at += fed;
@@ -602,6 +603,54 @@ Test(pipe_feed, a_full_pipe_says_so_and_wakes_its_feeder_at_half)
     zu_pipe_leave(feeder.pipe);
 }
 
+/* How many messages of 1000 bytes are fed until the sleeping reader hears of them. */
+static unsigned feed_until_heard(struct zu_pipe *pipe, unsigned most)
+{
+    static uint8_t frame[9 + 1000];
+    struct zu_feed_want want;
+    unsigned fed = 0;
+    zu_frame_encode(frame, 0, 1000);
+    while (fed < most && !ear_heard(&ears.reader)) {
+        cr_assert_eq(zu_pipe_feed_bytes(pipe, frame, sizeof frame, &no_limits, &want), 0);
+        fed++;
+    }
+    return fed;
+}
+
+Test(pipe_feed, a_sleeper_is_woken_for_many_while_more_is_sure_to_come)
+{
+    struct zu_pipe *pipe = pipe_with_ears(&ears, 0);
+    struct zu_view view;
+    cr_assert_eq(zu_pipe_peek(pipe, &view), -EAGAIN);
+    cr_assert_eq(feed_until_heard(pipe, 10), 1u);
+    read_all(pipe);
+    zu_pipe_feed_expect(pipe, true);
+    unsigned many = feed_until_heard(pipe, 1000);
+    cr_assert(many > 100 && many < 400, "%u", many);
+    read_all(pipe);
+    cr_assert_eq(zu_pipe_count(pipe).held, 0, "what is heard of is all there");
+    cr_assert_eq(feed_until_heard(pipe, 5), 5u);
+    cr_assert(zu_pipe_feed_hides(pipe));
+    cr_assert_eq(zu_pipe_peek(pipe, &view), -EAGAIN);
+    cr_assert_eq(zu_pipe_count(pipe).held, 5u);
+    zu_pipe_feed_show(pipe);
+    cr_assert_eq(ear_heard(&ears.reader), 1u);
+    read_all(pipe);
+    cr_assert_eq(zu_pipe_count(pipe).held, 0);
+    feed_until_heard(pipe, 5);
+    zu_pipe_feed_expect(pipe, false);
+    cr_assert_eq(feed_until_heard(pipe, 5), 1u, "the last one brings the others");
+    read_all(pipe);
+    feed_until_heard(pipe, 1);
+    cr_assert_eq(zu_pipe_peek(pipe, &view), 0);
+    zu_pipe_feed_expect(pipe, true);
+    feed_until_heard(pipe, 3);
+    cr_assert_not(zu_pipe_feed_hides(pipe), "a reader that is awake sees each");
+    read_all(pipe);
+    zu_pipe_end(pipe);
+    zu_pipe_leave(pipe);
+}
+
 static void steady(struct feeder *feeder, unsigned messages, size_t *at)
 {
     struct zu_view view;
@@ -642,8 +691,11 @@ static void *feed_all(void *context)
     struct chance chance = {.state = stream.size | 1};
     size_t fed;
     for (size_t at = 0; at < stream.size; at += fed) {
+        zu_pipe_feed_expect(feeder->pipe, chance_below(&chance, 4));
         if (feed_some(feeder, &chance, stream.bytes + at, stream.size - at, &fed))
             break;
+        if (!chance_below(&chance, 4) || (!feeder->large && zu_pipe_feed_is_full(feeder->pipe)))
+            zu_pipe_feed_show(feeder->pipe);
         if (!feeder->large && zu_pipe_feed_is_full(feeder->pipe) && !ear_wait(&ears.writer))
             break;
     }

@@ -150,6 +150,54 @@ Test(shard, waits_until_the_earlier_of_timer_and_deadline)
     zu_shard_fini(&shard);
 }
 
+/* A chore that counts. */
+struct chore {
+    struct zu_pause pause; /* to ask for */
+    unsigned runs;         /* so often */
+};
+
+static void chore_run(struct zu_pause *pause)
+{
+    zu_container_of(pause, struct chore, pause)->runs++;
+}
+
+static struct chore chores[2] = {{.pause.run = chore_run}, {.pause.run = chore_run}};
+
+static void ask_for_both(struct script *at)
+{
+    zu_shard_at_pause(at->shard, &chores[0].pause);
+    zu_shard_at_pause(at->shard, &chores[1].pause);
+}
+
+static void ask_for_one(struct script *at)
+{
+    zu_shard_at_pause(at->shard, &chores[1].pause);
+}
+
+Test(shard, runs_a_chore_when_the_completions_pause)
+{
+    cr_assert_eq(zu_shard_init(&shard, &script.driver), 0);
+    zu_list_init(&chores[0].pause.link);
+    zu_list_init(&chores[1].pause.link);
+    script.on_wait = ask_for_both;
+    for (int i = 0; i < 3; i++) {
+        zu_shard_step(&shard, ZU_NEVER);
+        cr_assert_eq(script.until_ns, i ? 0 : ZU_NEVER, "it does not sleep over a chore");
+        cr_assert(chores[0].runs == 0 && chores[1].runs == 0);
+    }
+    script.on_wait = ask_for_one;
+    zu_shard_step(&shard, ZU_NEVER);
+    cr_assert(chores[0].runs == 1 && chores[1].runs == 0);
+    script.on_wait = NULL;
+    zu_shard_step(&shard, ZU_NEVER);
+    cr_assert(chores[0].runs == 1 && chores[1].runs == 1);
+    cr_assert_eq(script.until_ns, 0);
+    zu_shard_step(&shard, ZU_NEVER);
+    cr_assert_eq(script.until_ns, ZU_NEVER);
+    cr_assert(chores[0].runs == 1 && chores[1].runs == 1);
+    zu_shard_fini(&shard);
+}
+
 Test(shard, a_driver_that_cannot_start_is_an_error)
 {
     script.start_error = -EPERM;

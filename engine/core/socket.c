@@ -7,10 +7,12 @@
  */
 #include "core/socket.h"
 
+#include <sched.h>
 #include <sys/eventfd.h>
 
 #include "base/error.h"
 #include "base/futex.h"
+#include "base/near.h"
 #include "mem/alloc.h"
 
 /* The only place that names the socket types. */
@@ -29,10 +31,13 @@ static void socket_wake(struct zu_mailbox *box)
 {
     struct zu_socket *socket = zu_container_of(box, struct zu_socket, box);
     /* seq_cst: behind the post's exchange on the box; pairs with the user's "asleep, then look". */
-    if (atomic_load_explicit(&socket->asleep, memory_order_seq_cst) &&
-        atomic_exchange_explicit(&socket->asleep, 0, memory_order_seq_cst))
-        zu_futex_wake(&socket->asleep);
+    bool sleeps = atomic_load_explicit(&socket->asleep, memory_order_seq_cst) &&
+                  atomic_exchange_explicit(&socket->asleep, 0, memory_order_seq_cst);
     int fd = atomic_load_explicit(&socket->event_fd, memory_order_seq_cst);
+    if (sleeps || fd >= 0)
+        zu_near_woke(atomic_load_explicit(&socket->ran_on, memory_order_relaxed));
+    if (sleeps)
+        zu_futex_wake(&socket->asleep);
     if (fd >= 0)
         eventfd_write(fd, 1);
 }
@@ -272,6 +277,7 @@ int zu_socket_check(struct zu_socket *socket)
 {
     if (atomic_load_explicit(&socket->state, memory_order_relaxed) == ZU_SOCKET_FORKED)
         return -ZU_ETERM;
+    atomic_store_explicit(&socket->ran_on, sched_getcpu(), memory_order_relaxed);
     drain_event_fd(socket); /* before the box: a note that comes between is signalled again */
     zu_mailbox_run(&socket->box);
     return atomic_load_explicit(&socket->state, memory_order_relaxed) == ZU_SOCKET_STOPPED ? -ZU_ETERM : 0;

@@ -26,6 +26,7 @@ struct zu_socket {
 
     struct zu_mailbox box ZU_ALIGNED_LINE; /* any thread posts; its count keeps the socket's memory */
     _Atomic uint32_t asleep;       /* futex: the using thread sleeps. seq_cst exchange by both, against post */
+    _Atomic int ran_on;            /* processor of the using thread when it last looked into the box; relaxed, a hint */
     _Atomic int event_fd;          /* ZMQ_FD, -1 until asked for. seq_cst: set, then look at the box; post, then load */
 
     /* The using thread. */
@@ -79,14 +80,31 @@ ZU_INLINE int zu_socket_enter(struct zu_socket *socket)
 
 enum { ZU_DONTWAIT = 1, ZU_SNDMORE = 2 };
 
+int zu_socket_send_slowly(struct zu_socket *socket, struct zu_part *part, int flags, int err);
+int zu_socket_peek_slowly(struct zu_socket *socket, struct zu_view *ret_view, int flags, int err);
+
 /* 0; -EAGAIN, -EINTR, -ENOTSUP, -ENOMEM, -ZU_ETERM. On failure the part is untouched. */
-int zu_socket_send(struct zu_socket *socket, struct zu_part *part, int flags);
+ZU_INLINE int zu_socket_send(struct zu_socket *socket, struct zu_part *part, int flags)
+{
+    int err = zu_socket_enter(socket);
+    if (zu_likely(!err))
+        err = socket->pattern.ops->send(&socket->pattern, part);
+    return zu_likely(!err) ? 0 : zu_socket_send_slowly(socket, part, flags, err);
+}
+
 /* Views the next frame in, which the caller takes from its pipe and then calls zu_socket_taken. Errors as above. */
-int zu_socket_peek(struct zu_socket *socket, struct zu_view *ret_view, int flags);
+ZU_INLINE int zu_socket_peek(struct zu_socket *socket, struct zu_view *ret_view, int flags)
+{
+    int err = zu_socket_enter(socket);
+    if (zu_likely(!err))
+        err = socket->pattern.ops->peek(&socket->pattern, ret_view);
+    return zu_likely(!err) ? 0 : zu_socket_peek_slowly(socket, ret_view, flags, err);
+}
+
 ZU_INLINE void zu_socket_taken(struct zu_socket *socket, unsigned flags)
 {
     socket->rcvmore = flags & ZU_FRAME_MORE;
-    socket->pattern.ops->taken(&socket->pattern, flags);
+    zu_pattern_taken(&socket->pattern, flags);
 }
 /* ZU_POLL_ bits of what is possible now. */
 unsigned zu_socket_events(struct zu_socket *socket);

@@ -64,24 +64,19 @@ static int try_peek(struct zu_socket *socket, void *view)
     return socket->pattern.ops->peek(&socket->pattern, view);
 }
 
-int zu_socket_send(struct zu_socket *socket, struct zu_part *part, int flags)
+/* What the fast path came out with: a socket that is no more, or a wait. */
+int zu_socket_send_slowly(struct zu_socket *socket, struct zu_part *part, int flags, int err)
 {
-    int err = zu_socket_enter(socket);
-    if (zu_unlikely(err))
+    if (atomic_load_explicit(&socket->state, memory_order_relaxed) != ZU_SOCKET_LIVE)
         return send_refused(socket, part, err);
-    err = socket->pattern.ops->send(&socket->pattern, part);
-    if (zu_likely(err != -EAGAIN) || (flags & ZU_DONTWAIT) || socket->options.send_timeout_ms == 0)
+    if (err != -EAGAIN || (flags & ZU_DONTWAIT) || socket->options.send_timeout_ms == 0)
         return err;
     return wait_for(socket, socket->options.send_timeout_ms, try_send, part);
 }
 
-int zu_socket_peek(struct zu_socket *socket, struct zu_view *ret_view, int flags)
+int zu_socket_peek_slowly(struct zu_socket *socket, struct zu_view *ret_view, int flags, int err)
 {
-    int err = zu_socket_enter(socket);
-    if (zu_unlikely(err))
-        return err;
-    err = socket->pattern.ops->peek(&socket->pattern, ret_view);
-    if (zu_likely(err != -EAGAIN) || (flags & ZU_DONTWAIT) || socket->options.recv_timeout_ms == 0)
+    if (err != -EAGAIN || (flags & ZU_DONTWAIT) || socket->options.recv_timeout_ms == 0)
         return err;
     return wait_for(socket, socket->options.recv_timeout_ms, try_peek, ret_view);
 }

@@ -117,7 +117,7 @@ static ZU_COLD bool send_large(struct zu_balance *balance, struct zu_peer *peer,
     return true;
 }
 
-int zu_balance_send(struct zu_balance *balance, struct zu_part *part)
+int zu_balance_send_slowly(struct zu_balance *balance, struct zu_part *part)
 {
     struct zu_peer *peer = balance->inside;
     if (zu_likely(!peer)) {

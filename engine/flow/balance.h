@@ -25,8 +25,26 @@ struct zu_balance {
 void zu_balance_init(struct zu_balance *balance);
 void zu_balance_add(struct zu_balance *balance, struct zu_peer *peer);
 void zu_balance_remove(struct zu_balance *balance, struct zu_peer *peer);
+int zu_balance_send_slowly(struct zu_balance *balance, struct zu_part *part);
+void zu_balance_flush(struct zu_peer *peer);
+
+ZU_INLINE void zu_balance_turn(struct zu_balance *balance, struct zu_peer *peer)
+{
+    struct zu_link *next = peer->out_link.next;
+    balance->turn = next == &balance->writable ? next->next : next;
+}
+
 /* 0; -EAGAIN when no peer has room; -ENOMEM. */
-int zu_balance_send(struct zu_balance *balance, struct zu_part *part);
+ZU_INLINE int zu_balance_send(struct zu_balance *balance, struct zu_part *part)
+{
+    struct zu_peer *peer = zu_container_of(balance->turn, struct zu_peer, out_link);
+    if (zu_unlikely(balance->turn == &balance->writable || balance->inside || balance->dropping || part->more ||
+                    part->msg || !zu_pipe_admits(peer->out) ||
+                    !zu_pipe_write_quickly(peer->out, part->data, part->size)))
+        return zu_balance_send_slowly(balance, part);
+    zu_balance_turn(balance, peer);
+    return 0;
+}
 bool zu_balance_has_room(struct zu_balance *balance);
 
 #endif

@@ -6,8 +6,6 @@
  */
 #include "flow/fair.h"
 
-#include <errno.h>
-
 void zu_fair_init(struct zu_fair *fair)
 {
     zu_list_init(&fair->readable);
@@ -34,18 +32,4 @@ void zu_fair_remove(struct zu_fair *fair, struct zu_peer *peer)
     zu_list_remove(&peer->in_link);
     if (zu_list_is_empty(&fair->readable))
         fair->turn = &fair->readable;
-}
-
-int zu_fair_peek(struct zu_fair *fair, struct zu_view *ret_view, void (*ended)(struct zu_peer *))
-{
-    while (fair->turn != &fair->readable) {
-        struct zu_peer *peer = zu_container_of(fair->turn, struct zu_peer, in_link);
-        int err = zu_pipe_peek(peer->in, ret_view);
-        if (zu_likely(!err))
-            return 0;
-        zu_fair_remove(fair, peer);
-        if (err == -EPIPE)
-            ended(peer);
-    }
-    return -EAGAIN;
 }

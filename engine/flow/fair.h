@@ -3,6 +3,8 @@
 #ifndef ZU_FLOW_FAIR_H
 #define ZU_FLOW_FAIR_H
 
+#include <errno.h>
+
 #include "flow/peer.h"
 
 /* The socket's thread. */
@@ -15,7 +17,19 @@ void zu_fair_init(struct zu_fair *fair);
 void zu_fair_add(struct zu_fair *fair, struct zu_peer *peer);
 void zu_fair_remove(struct zu_fair *fair, struct zu_peer *peer);
 /* 0 with the next frame in turn; -EAGAIN. `ended` is called for a peer whose pipe has come to its end. */
-int zu_fair_peek(struct zu_fair *fair, struct zu_view *ret_view, void (*ended)(struct zu_peer *));
+ZU_INLINE int zu_fair_peek(struct zu_fair *fair, struct zu_view *ret_view, void (*ended)(struct zu_peer *))
+{
+    while (zu_likely(fair->turn != &fair->readable)) {
+        struct zu_peer *peer = zu_container_of(fair->turn, struct zu_peer, in_link);
+        int err = zu_pipe_peek(peer->in, ret_view);
+        if (zu_likely(!err))
+            return 0;
+        zu_fair_remove(fair, peer);
+        if (err == -EPIPE)
+            ended(peer);
+    }
+    return -EAGAIN;
+}
 
 /* The viewed frame has been popped. */
 ZU_INLINE void zu_fair_taken(struct zu_fair *fair, unsigned flags)

@@ -38,6 +38,5 @@ const struct zu_pattern_ops zu_pattern_pair = {
     .writable = zu_pattern_writable_balanced,
     .send = zu_pattern_send_balanced,
     .peek = zu_pattern_peek_fair,
-    .taken = zu_pattern_taken_fair,
     .poll = poll,
 };

@@ -23,11 +23,6 @@ int zu_pattern_peek_fair(struct zu_pattern *pattern, struct zu_view *ret_view)
     return zu_fair_peek(&pattern->in, ret_view, pattern->in_ended);
 }
 
-void zu_pattern_taken_fair(struct zu_pattern *pattern, unsigned flags)
-{
-    zu_fair_taken(&pattern->in, flags);
-}
-
 void zu_pattern_detach_in_fair(struct zu_pattern *pattern, struct zu_peer *peer)
 {
     zu_fair_remove(&pattern->in, peer);

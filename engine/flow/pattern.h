@@ -27,6 +27,7 @@ struct zu_pattern_ops {
     int (*send)(struct zu_pattern *pattern, struct zu_part *part);
     /* The next frame in, to be popped by the caller, who then calls taken: 0, -EAGAIN (wait), -ENOTSUP. */
     int (*peek)(struct zu_pattern *pattern, struct zu_view *ret_view);
+    /* NULL: nothing but that the fair queue's turn moves on. */
     void (*taken)(struct zu_pattern *pattern, unsigned flags);
     /* ZU_POLL_ bits of what send and peek would not refuse now. */
     unsigned (*poll)(struct zu_pattern *pattern);
@@ -47,10 +48,17 @@ extern const struct zu_pattern_ops zu_pattern_pair;
 
 void zu_pattern_init(struct zu_pattern *pattern, const struct zu_pattern_ops *ops, void (*in_ended)(struct zu_peer *));
 
+ZU_INLINE void zu_pattern_taken(struct zu_pattern *pattern, unsigned flags)
+{
+    if (zu_likely(!pattern->ops->taken))
+        zu_fair_taken(&pattern->in, flags);
+    else
+        pattern->ops->taken(pattern, flags);
+}
+
 /* Slots that several types share. */
 int zu_pattern_send_balanced(struct zu_pattern *pattern, struct zu_part *part);
 int zu_pattern_peek_fair(struct zu_pattern *pattern, struct zu_view *ret_view);
-void zu_pattern_taken_fair(struct zu_pattern *pattern, unsigned flags);
 void zu_pattern_detach_in_fair(struct zu_pattern *pattern, struct zu_peer *peer);
 void zu_pattern_detach_out_balanced(struct zu_pattern *pattern, struct zu_peer *peer);
 void zu_pattern_readable_fair(struct zu_pattern *pattern, struct zu_peer *peer);

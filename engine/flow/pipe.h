@@ -25,6 +25,8 @@
 
 /* A payload up to this size is copied behind its head; a larger one goes by reference. Measured: bench/README.md. */
 #define ZU_PIPE_COPY_MAX 20000
+/* A payload up to this size takes the quick way into the pipe; for a larger one a call does not matter. */
+#define ZU_PIPE_QUICK_MAX 1024
 /* A received body of this size or more becomes a slice of its chunk; a smaller one is copied, so as not to pin 80 KiB. */
 #define ZU_PIPE_SLICE_MIN 4096
 
@@ -68,6 +70,9 @@ struct zu_pipe {
     uint64_t w_kept_word;       /* that place as a published word: one store per message, where four would stall */
     struct zu_origin *w_origin; /* of what is written from now on; one reference, or NULL */
     uint64_t w_fed_bytes;       /* feeding: bytes ever received into the pipe */
+    uint64_t w_hidden_from;     /* feeding: w_fed_bytes when the first hidden message came */
+    bool w_expects;             /* feeding: more bytes are sure to come at once */
+    bool w_hides;               /* feeding: whole messages are not published, to wake the reader for many at once */
     uint64_t w_open_bytes;      /* scanning: bytes of the message that is not whole yet */
 
     /* Reader. */
@@ -77,6 +82,7 @@ struct zu_pipe {
     uint32_t r_ref;             /* its references already passed */
     uint32_t r_ref_end;         /* its published references */
     uint64_t r_read;            /* messages ever consumed */
+    uint64_t r_check_at;        /* r_read at which to look next */
     uint64_t r_checked;         /* r_read when the writer's sleep was last looked at */
     bool r_inside;              /* between two frames of a message */
     struct zu_cursor r_sent;    /* draining: first byte not handed to the kernel */
@@ -178,9 +184,48 @@ void zu_pipe_end(struct zu_pipe *pipe);
 /* For the writer's sources: a new tail chunk with room for `need` bytes; and the publication of all up to w_kept. */
 int zu_pipe_chunk_next(struct zu_pipe *pipe, uint32_t need);
 void zu_pipe_chunk_link(struct zu_pipe *pipe, struct zu_chunk *chunk);
-void zu_pipe_keep(struct zu_pipe *pipe);
+ZU_INLINE void zu_pipe_keep(struct zu_pipe *pipe)
+{
+    pipe->w_kept_chunk = pipe->w_chunk;
+    pipe->w_kept_word = zu_word_make(pipe->w_at, pipe->w_refs, pipe->w_messages);
+}
+void zu_pipe_publish_missed(struct zu_pipe *pipe);
+/* Shows `word` to a reader that polled a moment ago. */
+ZU_INLINE void zu_pipe_publish_polled(struct zu_pipe *pipe, struct zu_chunk *shown, uint64_t word)
+{
+    /* release: the frames, to the reader's acquire. The fence keeps the compiler from looking first. */
+    atomic_store_explicit(&shown->word, word, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (zu_unlikely(atomic_load_explicit(&pipe->reader_state, memory_order_relaxed) != ZU_READER_POLLING))
+        zu_pipe_publish_missed(pipe);
+}
 void zu_pipe_publish(struct zu_pipe *pipe, uint64_t flags);
 void zu_pipe_add_ref(struct zu_pipe *pipe, uintptr_t owner, const void *data, uint64_t size);
+
+/*
+ * The common case of zu_pipe_write, without a call: a whole message of a small frame, room in the chunk, and a reader that
+ * polls, so that nobody need be woken. False, with nothing done: it is not this case.
+ */
+ZU_INLINE bool zu_pipe_write_quickly(struct zu_pipe *pipe, const void *data, size_t size)
+{
+    struct zu_chunk *chunk = pipe->w_chunk;
+    if (zu_unlikely(size - 1 >= ZU_PIPE_QUICK_MAX || pipe->w_limit < pipe->w_at + size + ZU_FRAME_HEAD_MAX ||
+                    pipe->w_shown != chunk || pipe->w_inside))
+        return false;
+    uint8_t *at = chunk->data + pipe->w_at;
+    size_t head = zu_frame_encode(at, 0, size);
+    zu_copy(at + head, data, size);
+    pipe->w_at += (uint32_t)(head + size);
+    pipe->w_messages++;
+    uint64_t count = atomic_load_explicit(&pipe->write_count, memory_order_relaxed) + 1;
+    atomic_store_explicit(&pipe->write_count, count, memory_order_release); /* before the publication: see frame_finish */
+    zu_pipe_keep(pipe);
+    if (zu_likely(atomic_load_explicit(&pipe->reader_state, memory_order_relaxed) == ZU_READER_POLLING))
+        zu_pipe_publish_polled(pipe, chunk, pipe->w_kept_word);
+    else
+        zu_pipe_publish(pipe, 0);
+    return true;
+}
 
 /* --- application as reader --- */
 
@@ -233,7 +278,7 @@ ZU_INLINE void zu_pipe_consumed(struct zu_pipe *pipe, uint64_t messages)
     /* release: the chunk bytes are read before the writer may count the room. Pairs with admit_slow. */
     atomic_store_explicit(&pipe->read_count, pipe->r_read, memory_order_release);
     uint64_t hwm = atomic_load_explicit(&pipe->hwm, memory_order_relaxed);
-    if (zu_unlikely(pipe->r_read - pipe->r_checked >= (hwm + 1) / 2) && hwm)
+    if (zu_unlikely(pipe->r_read >= pipe->r_check_at) && hwm)
         zu_pipe_reader_check(pipe);
 }
 

@@ -15,6 +15,10 @@
 #define LAG_HIGH (384 * 1024)
 #endif
 #define LAG_LOW (LAG_HIGH / 3)
+/* Bytes that a sleeping reader is woken for, while they come by full buffers. */
+#ifndef HIDE_MAX
+#define HIDE_MAX (192 * 1024)
+#endif
 
 /* How far the scan asks for bytes ahead: each head's place depends on the one before, so the cache must not be waited for. */
 enum { PREFETCH_BYTES = 1024 };
@@ -68,12 +72,34 @@ static void drop_commands(struct zu_pipe *pipe, uint32_t from)
     pipe->w_raw = from + partial_size;
 }
 
+void zu_pipe_feed_show(struct zu_pipe *pipe)
+{
+    if (!pipe->w_hides)
+        return;
+    pipe->w_hides = false;
+    zu_pipe_publish(pipe, 0);
+}
+
+/* Out of a sleeping reader's sight while more comes at once, up to a batch. */
+static bool is_hidden(struct zu_pipe *pipe)
+{
+    if (!pipe->w_expects || atomic_load_explicit(&pipe->reader_state, memory_order_relaxed) != ZU_READER_ASLEEP)
+        return false;
+    if (!pipe->w_hides)
+        pipe->w_hidden_from = pipe->w_fed_bytes;
+    pipe->w_hides = pipe->w_fed_bytes - pipe->w_hidden_from < HIDE_MAX;
+    return pipe->w_hides;
+}
+
 static void scan_publish(struct zu_pipe *pipe, uint32_t messages)
 {
     if (!messages)
         return;
     uint64_t count = atomic_load_explicit(&pipe->write_count, memory_order_relaxed) + messages;
     atomic_store_explicit(&pipe->write_count, count, memory_order_release);
+    if (is_hidden(pipe))
+        return;
+    pipe->w_hides = false;
     zu_pipe_publish(pipe, 0);
 }
 
@@ -116,6 +142,7 @@ ZU_HOT static int scan(struct zu_pipe *pipe, const struct zu_feed_limits *limits
         err = scan_frame(pipe, at, &head, limits);
         if (zu_unlikely(err))
             break;
+        __builtin_prefetch(at + head.size + PREFETCH_BYTES);
         at += head.head_size + head.size;
         if (pipe->w_inside)
             continue;

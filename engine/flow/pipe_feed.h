@@ -56,6 +56,19 @@ int zu_pipe_feed_tail(struct zu_pipe *pipe, uint32_t size, const struct zu_feed_
  * will come when it has caught up; a caller that waits no longer asks zu_pipe_feed_resume, and goes on if that is true.
  */
 bool zu_pipe_feed_lags(struct zu_pipe *pipe);
+/*
+ * Says whether more bytes are sure to follow at once. While they are, a reader that sleeps is not woken for each buffer:
+ * some are gathered first, out of its sight. The caller shows them when the bytes stop.
+ */
+ZU_INLINE void zu_pipe_feed_expect(struct zu_pipe *pipe, bool more)
+{
+    pipe->w_expects = more;
+}
+ZU_INLINE bool zu_pipe_feed_hides(const struct zu_pipe *pipe)
+{
+    return pipe->w_hides;
+}
+void zu_pipe_feed_show(struct zu_pipe *pipe);
 bool zu_pipe_feed_resume(struct zu_pipe *pipe);
 
 /* Messages in the pipe have reached its limit: the connection should stop reading. May set the writer asleep (true). */

@@ -79,12 +79,6 @@ ZU_COLD int zu_pipe_chunk_next(struct zu_pipe *pipe, uint32_t need)
     return 0;
 }
 
-void zu_pipe_keep(struct zu_pipe *pipe)
-{
-    pipe->w_kept_chunk = pipe->w_chunk;
-    pipe->w_kept_word = zu_word_make(pipe->w_at, pipe->w_refs, pipe->w_messages);
-}
-
 /* Completes the chunks between the shown one and the kept one; the word to show then is the shown one's last. */
 static ZU_COLD uint64_t chain_complete(struct zu_pipe *pipe, uint64_t word)
 {
@@ -106,31 +100,30 @@ static ZU_COLD void wake_reader(struct zu_pipe *pipe)
         zu_mailbox_post(pipe->reader_box, pipe->reader_note);
 }
 
+/*
+ * The reader has stopped polling, perhaps with its barrier behind it and our store still on the way. A read-modify-write:
+ * either the reader's own, in zu_pipe_reader_sleep, comes after it and then sees the word, or we see it asleep.
+ * On the state, because a sealed chunk may be gone by now.
+ */
+ZU_COLD void zu_pipe_publish_missed(struct zu_pipe *pipe)
+{
+    if (atomic_fetch_or_explicit(&pipe->reader_state, 0, memory_order_seq_cst) == ZU_READER_ASLEEP)
+        wake_reader(pipe);
+}
+
 void zu_pipe_publish(struct zu_pipe *pipe, uint64_t flags)
 {
     struct zu_chunk *shown = pipe->w_shown;
     uint64_t word = pipe->w_kept_word | flags;
     if (zu_unlikely(pipe->w_kept_chunk != shown))
         word = chain_complete(pipe, word);
-    unsigned state;
     if (zu_likely(atomic_load_explicit(&pipe->reader_state, memory_order_relaxed) == ZU_READER_POLLING)) {
-        /* release: the frames, to the reader's acquire. The fence keeps the compiler from looking first. */
-        atomic_store_explicit(&shown->word, word, memory_order_release);
-        atomic_signal_fence(memory_order_seq_cst);
-        if (zu_likely(atomic_load_explicit(&pipe->reader_state, memory_order_relaxed) == ZU_READER_POLLING))
-            return;
-        /*
-         * It has stopped polling, perhaps with its barrier behind it and our store still on the way. A read-modify-write:
-         * either the reader's own, in zu_pipe_reader_sleep, comes after it and then sees the word, or we see it asleep.
-         * On the state, because a sealed chunk may be gone by now.
-         */
-        state = atomic_fetch_or_explicit(&pipe->reader_state, 0, memory_order_seq_cst);
-    } else {
-        /* seq_cst: the word first, then the state; zu_pipe_reader_sleep does the opposite. */
-        atomic_exchange_explicit(&shown->word, word, memory_order_seq_cst);
-        state = atomic_load_explicit(&pipe->reader_state, memory_order_seq_cst);
+        zu_pipe_publish_polled(pipe, shown, word);
+        return;
     }
-    if (zu_unlikely(state == ZU_READER_ASLEEP))
+    /* seq_cst: the word first, then the state; zu_pipe_reader_sleep does the opposite. */
+    atomic_exchange_explicit(&shown->word, word, memory_order_seq_cst);
+    if (zu_unlikely(atomic_load_explicit(&pipe->reader_state, memory_order_seq_cst) == ZU_READER_ASLEEP))
         wake_reader(pipe);
 }
 

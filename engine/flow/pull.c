@@ -19,6 +19,5 @@ const struct zu_pattern_ops zu_pattern_pull = {
     .writable = zu_pattern_ignore,
     .send = zu_pattern_send_refused,
     .peek = zu_pattern_peek_fair,
-    .taken = zu_pattern_taken_fair,
     .poll = zu_pattern_poll_in,
 };

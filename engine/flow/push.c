@@ -8,12 +8,6 @@ static int attach(struct zu_pattern *pattern, struct zu_peer *peer)
     return 0;
 }
 
-static void taken(struct zu_pattern *pattern, unsigned flags)
-{
-    (void)pattern;
-    (void)flags;
-}
-
 const struct zu_pattern_ops zu_pattern_push = {
     .type = 8,
     .name = "PUSH",
@@ -25,6 +19,5 @@ const struct zu_pattern_ops zu_pattern_push = {
     .writable = zu_pattern_writable_balanced,
     .send = zu_pattern_send_balanced,
     .peek = zu_pattern_peek_refused,
-    .taken = taken,
     .poll = zu_pattern_poll_out,
 };

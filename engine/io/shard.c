@@ -14,7 +14,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { TRIM_DELAY_MS = 300 };
+#include "base/near.h"
+
+/*
+ * MOVE_WAKES of sleepers on one processor make a shard go there; but the scheduler may have had its reasons, so not again
+ * before MOVE_NS have passed.
+ */
+enum { TRIM_DELAY_MS = 300, MOVE_WAKES = 32, MOVE_NS = 5000000 };
 
 static void shard_wake(struct zu_mailbox *box)
 {
@@ -51,12 +57,21 @@ static void on_fat(struct zu_chunk_watcher *watcher)
         zu_mailbox_post(&shard->box, &shard->fat);
 }
 
+static ZU_COLD void move_near(struct zu_shard *shard)
+{
+    uint64_t now_ns = zu_shard_now_ns(shard);
+    if (now_ns - shard->moved_ns >= MOVE_NS && zu_near_follow())
+        shard->moved_ns = now_ns;
+    zu_near.wakes = 0;
+}
+
 int zu_shard_init(struct zu_shard *shard, struct zu_driver *driver)
 {
     memset(shard, 0, sizeof *shard);
     zu_mailbox_init(&shard->box, shard_wake, NULL);
     zu_timers_init(&shard->timers);
     zu_list_init(&shard->residents);
+    zu_list_init(&shard->pauses);
     shard->driver = driver;
     shard->stop.run = run_stop;
     shard->fat.run = run_fat;
@@ -71,6 +86,25 @@ int zu_shard_timer(struct zu_shard *shard, struct zu_timer *timer, uint64_t dela
     return zu_timer_set(&shard->timers, timer, zu_shard_now_ns(shard) + delay_ns);
 }
 
+void zu_shard_at_pause(struct zu_shard *shard, struct zu_pause *pause)
+{
+    zu_list_remove(&pause->link);
+    zu_list_append(&shard->pauses, &pause->link);
+    pause->turn = shard->turn;
+}
+
+static void pauses_run(struct zu_shard *shard)
+{
+    zu_list_each(link, next, &shard->pauses)
+    {
+        struct zu_pause *pause = zu_container_of(link, struct zu_pause, link);
+        if (pause->turn == shard->turn)
+            return;
+        zu_list_remove(&pause->link);
+        pause->run(pause);
+    }
+}
+
 void zu_shard_step(struct zu_shard *shard, uint64_t until_ns)
 {
     bool did = zu_mailbox_run(&shard->box);
@@ -79,7 +113,7 @@ void zu_shard_step(struct zu_shard *shard, uint64_t until_ns)
         zu_timers_run(&shard->timers, zu_shard_now_ns(shard));
         next_ns = zu_timers_next_ns(&shard->timers);
     }
-    if (did || shard->stopping)
+    if (did || shard->stopping || !zu_list_is_empty(&shard->pauses))
         until_ns = 0;
     else if (next_ns < until_ns)
         until_ns = next_ns;
@@ -88,8 +122,12 @@ void zu_shard_step(struct zu_shard *shard, uint64_t until_ns)
         if (zu_mailbox_has_notes(&shard->box))
             until_ns = 0;
     }
+    shard->turn++;
     shard->driver->ops->wait(shard->driver, until_ns);
+    pauses_run(shard);
     atomic_store_explicit(&shard->asleep, 0, memory_order_relaxed);
+    if (zu_unlikely(zu_near.wakes >= MOVE_WAKES))
+        move_near(shard);
 }
 
 static void thread_prepare(const struct zu_shard_thread *how)

@@ -21,6 +21,13 @@ struct zu_shard_thread {
     const cpu_set_t *cpus;  /* NULL leaves it */
 };
 
+/* A chore for when the stream of completions pauses. */
+struct zu_pause {
+    struct zu_link link;             /* among the shard's; alone when not asked for */
+    uint64_t turn;                   /* of the last request */
+    void (*run)(struct zu_pause *);  /* the chore */
+};
+
 struct zu_shard {
     struct zu_mailbox box;    /* any thread posts */
     struct zu_driver *driver; /* the shard's thread; wake from any */
@@ -30,10 +37,14 @@ struct zu_shard {
     _Atomic unsigned asleep ZU_ALIGNED_LINE; /* seq_cst exchange by both: "asleep, then look at the box" against post */
     _Atomic unsigned load;                   /* connections and endpoints placed here; relaxed, a hint for placement */
 
+    struct zu_link pauses;  /* the shard's thread: struct zu_pause.link, oldest request first */
+    uint64_t turn;          /* the shard's thread: waits so far */
+
     pthread_t thread;       /* the maker's: set by start, joined by free */
     bool threaded;          /* the maker's: thread runs */
     bool stopping;          /* the shard's thread: set by a note */
     struct zu_note stop;    /* the maker's: ends the loop */
+    uint64_t moved_ns;      /* the shard's thread: when it last went where those run that it wakes */
     struct zu_timer trim;   /* the shard's thread: gives free chunks back after a burst */
     struct zu_chunk_watcher watcher; /* the pool's: tells any thread that a trim is due */
     struct zu_note fat;     /* posted by whoever makes the pool fat: sets trim */
@@ -54,6 +65,12 @@ ZU_INLINE uint64_t zu_shard_now_ns(struct zu_shard *shard)
 {
     return shard->driver->ops->now_ns(shard->driver);
 }
+
+/*
+ * Runs the chore behind the next wait in which it is not asked for again; and that wait will not sleep. For what is worth
+ * doing once after a run of completions, and not after each.
+ */
+void zu_shard_at_pause(struct zu_shard *shard, struct zu_pause *pause);
 
 /* Sets a timer `delay_ns` from now. Without memory for it, the timer is not set: callers treat it as never firing. */
 int zu_shard_timer(struct zu_shard *shard, struct zu_timer *timer, uint64_t delay_ns);

@@ -411,6 +411,6 @@ bool zu_sim_turn(struct zu_sim *sim, struct zu_shard *const *shards, size_t coun
     for (size_t i = 0; i < count; i++)
         zu_shard_step(shards[i], ZU_NEVER);
     for (size_t i = 0; i < count; i++)
-        noted |= zu_mailbox_has_notes(&shards[i]->box);
+        noted |= zu_mailbox_has_notes(&shards[i]->box) || !zu_list_is_empty(&shards[i]->pauses);
     return noted || zu_sim_advance(sim);
 }

@@ -60,9 +60,14 @@ static void recv_again(struct zu_timer *timer)
     zu_conn_recv(zu_container_of(timer, struct zu_conn, rx_retry));
 }
 
+static void show_received(struct zu_pause *pause)
+{
+    zu_pipe_feed_show(zu_container_of(pause, struct zu_conn, rx_show)->peer->in);
+}
+
 static void stream_due(struct zu_timer *timer)
 {
-    zu_conn_send(zu_container_of(timer, struct zu_conn, tx_stream));
+    zu_conn_stream_look(zu_container_of(timer, struct zu_conn, tx_stream));
 }
 
 static int on_command(void *context, const uint8_t *body, size_t size)
@@ -123,6 +128,8 @@ struct zu_conn *zu_conn_new(struct zu_shard *shard, const struct zu_home *home, 
     zu_heartbeat_init(conn);
     zu_list_append(&shard->residents, &conn->resident);
     zu_list_init(&conn->sibling);
+    zu_list_init(&conn->rx_show.link);
+    conn->rx_show.run = show_received;
     zu_conn_recv(conn);
     zu_conn_send(conn);
     if (home->settings->handshake_ms > 0)
@@ -199,6 +206,9 @@ void zu_conn_close(struct zu_conn *conn, int err)
     zu_timer_clear(timers, &conn->rx_pace);
     zu_timer_clear(timers, &conn->tx_stream);
     zu_heartbeat_stop(conn);
+    zu_list_remove(&conn->rx_show.link);
+    if (conn->ready)
+        zu_pipe_feed_show(conn->peer->in);
     struct zu_driver *driver = conn->shard->driver;
     driver->ops->shutdown(driver, conn->fd);
     driver->ops->cancel(driver, &conn->rx);

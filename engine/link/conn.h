@@ -58,6 +58,7 @@ struct zu_conn {
     bool rx_direct;                    /* rx receives into `large` */
     bool rx_paused;                    /* `in` is full: wait for room */
     struct zu_timer rx_pace;           /* paused because the reader lags: how long we wait for it */
+    struct zu_pause rx_show;           /* messages wait to be shown until the buffers that come are not full any more */
     struct zu_timer rx_retry;          /* after a want of memory */
     struct zu_buf *large;              /* a frame that is received into memory of its own */
     uint64_t large_size;               /* its payload; 0 when there is none */
@@ -68,6 +69,7 @@ struct zu_conn {
     struct zu_op tx;                   /* sending */
     struct zu_timer tx_stream;         /* the sender streams and flushes itself: look again, for what it left */
     bool tx_helped;                    /* since the last look we had to send something ourselves */
+    uint64_t tx_handed;                /* messages that had been handed over when we last looked */
     uint64_t tx_seen;                  /* messages that had been written when we last looked */
     struct iovec tx_pieces[ZU_CONN_PIECES]; /* what it sends */
     bool tx_handshake;                 /* it sends `hello` */
@@ -111,6 +113,8 @@ void zu_conn_in_writable(struct zu_conn *conn);
 
 /* conn_send.c: sends the handshake's, the control frames' and the pipe's bytes, if nothing is being sent. */
 void zu_conn_send(struct zu_conn *conn);
+/* The same by the clock, while the application hands over its stream itself: only what it has left lying since the last look. */
+void zu_conn_stream_look(struct zu_conn *conn);
 void zu_conn_sent(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk);
 /* conn_recv.c: receives, if nothing is being received and there is room. */
 void zu_conn_recv(struct zu_conn *conn);

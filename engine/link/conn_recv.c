@@ -187,6 +187,7 @@ static int arrived(struct zu_conn *conn, size_t size, struct zu_chunk *chunk)
         return direct_arrived(conn, size);
     /* A full buffer means more behind it: one at a time then, or the kernel fills them all before we see the first. */
     conn->rx_streams = size == ZU_RECEIVE_SIZE;
+    zu_pipe_feed_expect(conn->peer->in, conn->rx_streams);
     return traffic(conn, chunk, ZU_RECEIVE_HEADROOM, (uint32_t)size);
 }
 
@@ -199,6 +200,12 @@ static void hold_back(struct zu_conn *conn)
             conn->rx_paused = true;
         else if (zu_pipe_feed_lags(conn->peer->in))
             conn->rx_paused = zu_shard_timer(conn->shard, &conn->rx_pace, PACE_NS) == 0;
+    }
+    if (conn->ready && zu_pipe_feed_hides(conn->peer->in)) {
+        if (conn->rx_paused)
+            zu_pipe_feed_show(conn->peer->in);
+        else
+            zu_shard_at_pause(conn->shard, &conn->rx_show);
     }
     if (conn->rx_paused)
         zu_heartbeat_heard(conn); /* from here on its silence is our doing */

@@ -19,7 +19,7 @@
  * A sender that wrote STREAM_MESSAGES since the last look streams. When to look again is the longest that what it leaves
  * behind can be late: soon if we had to help last time, later if it handed over everything by itself.
  */
-enum { STREAM_MESSAGES = 32, STREAM_LOOK_NS = 100000, STREAM_TRUST_NS = 400000 };
+enum { STREAM_MESSAGES = 32, STREAM_LOOK_NS = 100000, STREAM_TRUST_NS = 200000 };
 
 static void send_pieces(struct zu_conn *conn, size_t count)
 {
@@ -60,6 +60,7 @@ static bool await_stream(struct zu_conn *conn)
     uint64_t written = atomic_load_explicit(&conn->peer->out->write_count, memory_order_relaxed);
     bool streams = written - conn->tx_seen >= STREAM_MESSAGES;
     conn->tx_seen = written;
+    conn->tx_handed = atomic_load_explicit(&conn->peer->out->read_count, memory_order_relaxed);
     uint64_t look_ns = conn->tx_helped ? STREAM_LOOK_NS : STREAM_TRUST_NS;
     conn->tx_helped = false;
     if (!streams || zu_shard_timer(conn->shard, &conn->tx_stream, look_ns) < 0)
@@ -99,6 +100,15 @@ void zu_conn_send(struct zu_conn *conn)
     zu_outlet_give(&conn->peer->outlet);
     if (zu_unlikely(count == -EPIPE))
         zu_conn_close(conn, 0);
+}
+
+void zu_conn_stream_look(struct zu_conn *conn)
+{
+    uint64_t handed = atomic_load_explicit(&conn->peer->out->read_count, memory_order_relaxed);
+    bool by_itself = !conn->tx.busy && handed != conn->tx_handed;
+    conn->tx_handed = handed;
+    if (!by_itself || zu_shard_timer(conn->shard, &conn->tx_stream, STREAM_TRUST_NS) < 0)
+        zu_conn_send(conn);
 }
 
 /* The control frames' share of what was sent; the rest is the pipe's. */

@@ -13,38 +13,28 @@
 #include "mem/alloc.h"
 
 enum {
-    SMALL_SHIFT = 7,    /* 128 bytes: header and the smallest bodies */
+    SMALL_SHIFT = ZU_BUF_SMALL_SHIFT,
     FINE_SHIFT = 12,    /* from 4 KiB on there are four classes to a doubling: blocks at powers of two share cache sets */
     FINE_STEPS = 4,
     LAST_SHIFT = 21,    /* classes end at 2 MiB */
     SMALL_COUNT = FINE_SHIFT - SMALL_SHIFT + 1,
     CLASS_COUNT = SMALL_COUNT + (LAST_SHIFT - FINE_SHIFT) * FINE_STEPS,
     STACK_BYTES = 256 * 1024, /* what one thread keeps of one class, at most, unless that is not even two blocks */
-    STACK_MAX = 256,          /* blocks, for the small classes */
+    STACK_MAX = ZU_BUF_STACK_MAX,
     DEPOT_BYTES = 8 * 1024 * 1024, /* what the depot keeps in all; more goes back to the allocator */
-};
-
-struct stack {
-    struct zu_buf *top; /* free blocks, chained through hint */
-    unsigned count;     /* blocks on it */
-};
-
-/* Per thread. Reached through one pointer, to spend little static TLS: the library may be dlopen'ed. */
-struct cache {
-    struct stack stacks[CLASS_COUNT]; /* owner thread only */
 };
 
 /* Shared by all threads, under its lock. */
 struct depot {
     pthread_mutex_t lock;             /* guards the rest; held for a few instructions per batch */
-    struct stack stacks[CLASS_COUNT]; /* free blocks that no thread holds */
+    struct zu_buf_stack stacks[CLASS_COUNT]; /* free blocks that no thread holds */
     size_t bytes;                     /* in all of them */
 };
 
 static struct depot depot = {.lock = PTHREAD_MUTEX_INITIALIZER};
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t exit_key;
-static _Thread_local struct cache *cache_here;
+_Thread_local struct zu_buf_stack *zu_buf_stacks;
 static _Thread_local bool cache_gone; /* this thread's destructors have run: no cache any more */
 
 static unsigned shift_of(size_t total)
@@ -79,7 +69,7 @@ static unsigned stack_limit(unsigned pool_class)
     return limit > STACK_MAX ? STACK_MAX : limit < 2 ? 2 : (unsigned)limit;
 }
 
-static struct zu_buf *stack_pop(struct stack *stack)
+static struct zu_buf *stack_pop(struct zu_buf_stack *stack)
 {
     struct zu_buf *buf = stack->top;
     stack->top = buf->hint;
@@ -87,7 +77,7 @@ static struct zu_buf *stack_pop(struct stack *stack)
     return buf;
 }
 
-static void stack_push(struct stack *stack, struct zu_buf *buf)
+static void stack_push(struct zu_buf_stack *stack, struct zu_buf *buf)
 {
     buf->hint = stack->top;
     stack->top = buf;
@@ -95,9 +85,9 @@ static void stack_push(struct stack *stack, struct zu_buf *buf)
 }
 
 /* Moves up to `count` blocks; what does not fit the depot's bound is freed. */
-static void depot_give(unsigned pool_class, struct stack *from, unsigned count)
+static void depot_give(unsigned pool_class, struct zu_buf_stack *from, unsigned count)
 {
-    struct stack *to = &depot.stacks[pool_class];
+    struct zu_buf_stack *to = &depot.stacks[pool_class];
     pthread_mutex_lock(&depot.lock);
     while (count && from->count && depot.bytes + class_size(pool_class) <= DEPOT_BYTES) {
         stack_push(to, stack_pop(from));
@@ -109,9 +99,9 @@ static void depot_give(unsigned pool_class, struct stack *from, unsigned count)
         zu_free(stack_pop(from), class_size(pool_class));
 }
 
-static void depot_take(unsigned pool_class, struct stack *to, unsigned count)
+static void depot_take(unsigned pool_class, struct zu_buf_stack *to, unsigned count)
 {
-    struct stack *from = &depot.stacks[pool_class];
+    struct zu_buf_stack *from = &depot.stacks[pool_class];
     pthread_mutex_lock(&depot.lock);
     for (; count && from->count; count--) {
         stack_push(to, stack_pop(from));
@@ -122,11 +112,11 @@ static void depot_take(unsigned pool_class, struct stack *to, unsigned count)
 
 static void cache_end(void *memory)
 {
-    struct cache *cache = memory;
+    struct zu_buf_stack *stacks = memory;
+    zu_buf_stacks = NULL;
     for (unsigned c = 0; c < CLASS_COUNT; c++)
-        depot_give(c, &cache->stacks[c], cache->stacks[c].count);
-    zu_free(cache, sizeof *cache);
-    cache_here = NULL;
+        depot_give(c, &stacks[c], stacks[c].count);
+    zu_free(stacks, CLASS_COUNT * sizeof *stacks);
     cache_gone = true;
 }
 
@@ -135,53 +125,51 @@ static void make_key(void)
     pthread_key_create(&exit_key, cache_end);
 }
 
-static ZU_COLD struct cache *cache_begin(void)
+static ZU_COLD struct zu_buf_stack *cache_begin(void)
 {
     if (cache_gone)
         return NULL;
     pthread_once(&once, make_key);
-    struct cache *cache = zu_alloc_zero(sizeof *cache);
-    if (cache && pthread_setspecific(exit_key, cache) != 0) {
-        zu_free(cache, sizeof *cache);
+    struct zu_buf_stack *stacks = zu_alloc_zero(CLASS_COUNT * sizeof *stacks);
+    if (stacks && pthread_setspecific(exit_key, stacks) != 0) {
+        zu_free(stacks, CLASS_COUNT * sizeof *stacks);
         return NULL;
     }
-    return cache_here = cache;
+    return zu_buf_stacks = stacks;
+}
+
+static struct zu_buf *block_made(unsigned pool_class)
+{
+    struct zu_buf *buf = zu_alloc(class_size(pool_class));
+    if (buf)
+        *buf = (struct zu_buf){.refs = 1, .pool_class = pool_class, .data = buf + 1};
+    return buf;
 }
 
 static struct zu_buf *block_new(unsigned pool_class)
 {
-    struct cache *cache = cache_here ? cache_here : cache_begin();
-    if (zu_unlikely(!cache))
-        return zu_alloc(class_size(pool_class));
-    struct stack *stack = &cache->stacks[pool_class];
-    if (zu_unlikely(!stack->top)) {
+    struct zu_buf_stack *stacks = zu_buf_stacks ? zu_buf_stacks : cache_begin();
+    if (zu_unlikely(!stacks))
+        return block_made(pool_class);
+    struct zu_buf_stack *stack = &stacks[pool_class];
+    if (!stack->top)
         depot_take(pool_class, stack, stack_limit(pool_class) / 2);
-        if (!stack->top)
-            return zu_alloc(class_size(pool_class));
-    }
-    return stack_pop(stack);
+    return stack->top ? stack_pop(stack) : block_made(pool_class);
 }
 
-struct zu_buf *zu_buf_new(size_t size)
+struct zu_buf *zu_buf_new_slowly(size_t size)
 {
     size_t total = size + sizeof(struct zu_buf);
     if (zu_unlikely(total < size))
         return NULL;
     unsigned pool_class = class_of(total);
-    struct zu_buf *buf;
-    if (zu_likely(pool_class < CLASS_COUNT)) {
-        buf = block_new(pool_class);
-    } else {
-        buf = zu_alloc(total);
-        pool_class = ZU_BUF_HEAP;
-    }
+    bool pooled = pool_class < CLASS_COUNT;
+    struct zu_buf *buf = pooled ? block_new(pool_class) : zu_alloc(total);
     if (zu_unlikely(!buf))
         return NULL;
-    atomic_init(&buf->refs, 1);
-    buf->pool_class = pool_class;
-    buf->data = buf + 1;
+    if (!pooled)
+        *buf = (struct zu_buf){.refs = 1, .pool_class = ZU_BUF_HEAP, .data = buf + 1};
     buf->size = size;
-    buf->free_fn = NULL;
     return buf;
 }
 
@@ -190,7 +178,6 @@ struct zu_buf *zu_buf_new_foreign(void *data, size_t size, zu_free_fn *free_fn, 
     struct zu_buf *buf = block_new(0);
     if (!buf)
         return NULL;
-    atomic_init(&buf->refs, 1);
     buf->pool_class = ZU_BUF_FOREIGN;
     buf->data = data;
     buf->size = size;
@@ -219,29 +206,36 @@ struct zu_buf *zu_buf_grow(struct zu_buf *buf, size_t used, size_t size)
 
 static void block_free(struct zu_buf *buf, unsigned pool_class)
 {
-    struct cache *cache = cache_here ? cache_here : cache_begin();
-    if (zu_unlikely(!cache)) {
+    struct zu_buf_stack *stacks = zu_buf_stacks ? zu_buf_stacks : cache_begin();
+    if (zu_unlikely(!stacks)) {
         zu_free(buf, class_size(pool_class));
         return;
     }
-    struct stack *stack = &cache->stacks[pool_class];
+    struct zu_buf_stack *stack = &stacks[pool_class];
+    atomic_store_explicit(&buf->refs, 1, memory_order_relaxed); /* nobody else has it */
     stack_push(stack, buf);
     if (zu_unlikely(stack->count >= stack_limit(pool_class)))
         depot_give(pool_class, stack, stack->count / 2);
 }
 
+static void foreign_free(struct zu_buf *buf)
+{
+    if (buf->free_fn)
+        buf->free_fn(buf->data, buf->hint);
+    buf->pool_class = 0;
+    buf->data = buf + 1;
+    buf->free_fn = NULL;
+    block_free(buf, 0);
+}
+
 void zu_buf_free(struct zu_buf *buf)
 {
-    unsigned pool_class = buf->pool_class;
-    if (zu_likely(pool_class < CLASS_COUNT)) {
-        block_free(buf, pool_class);
-    } else if (pool_class == ZU_BUF_HEAP) {
+    if (zu_likely(buf->pool_class < CLASS_COUNT))
+        block_free(buf, buf->pool_class);
+    else if (buf->pool_class == ZU_BUF_HEAP)
         zu_free(buf, buf->size + sizeof *buf);
-    } else {
-        if (buf->free_fn)
-            buf->free_fn(buf->data, buf->hint);
-        block_free(buf, 0);
-    }
+    else
+        foreign_free(buf);
 }
 
 void zu_buf_pool_lock(void)

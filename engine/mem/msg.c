@@ -7,29 +7,6 @@
 
 #include <errno.h>
 
-int zu_msg_init_size(struct zu_msg *msg, size_t size)
-{
-    if (size <= ZU_MSG_INLINE_MAX) {
-        zu_msg_init(msg);
-        msg->inline_size = (uint8_t)size;
-        return 0;
-    }
-    struct zu_buf *buf = zu_buf_new(size);
-    if (zu_unlikely(!buf))
-        return -ENOMEM;
-    zu_msg_init_buf(msg, buf, buf->data, size);
-    return 0;
-}
-
-void zu_msg_init_buf(struct zu_msg *msg, struct zu_buf *buf, void *data, size_t size)
-{
-    zu_msg_init(msg);
-    msg->kind = ZU_MSG_SHARED;
-    msg->data = data;
-    msg->size = size;
-    msg->buf = buf;
-}
-
 int zu_msg_init_foreign(struct zu_msg *msg, void *data, size_t size, zu_free_fn *free_fn, void *hint)
 {
     struct zu_buf *buf = zu_buf_new_foreign(data, size, free_fn, hint);
@@ -55,15 +32,6 @@ void zu_msg_init_slice(struct zu_msg *msg, struct zu_chunk *chunk, void *data, s
     msg->data = data;
     msg->size = size;
     msg->chunk = chunk;
-}
-
-void zu_msg_drop_body(struct zu_msg *msg)
-{
-    zu_origin_give(msg->origin);
-    if (msg->kind == ZU_MSG_SHARED)
-        zu_buf_unref(msg->buf);
-    else if (msg->kind == ZU_MSG_SLICE)
-        zu_chunk_unref(msg->chunk);
 }
 
 void zu_msg_move(struct zu_msg *to, struct zu_msg *from)

@@ -6,6 +6,7 @@
 #ifndef ZU_MEM_MSG_H
 #define ZU_MEM_MSG_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -61,16 +62,45 @@ ZU_INLINE void zu_msg_init(struct zu_msg *msg)
     msg->group = NULL;
 }
 
-int zu_msg_init_size(struct zu_msg *msg, size_t size);
+/* Takes over one reference. */
+ZU_INLINE void zu_msg_init_buf(struct zu_msg *msg, struct zu_buf *buf, void *data, size_t size)
+{
+    zu_msg_init(msg);
+    msg->kind = ZU_MSG_SHARED;
+    msg->data = data;
+    msg->size = size;
+    msg->buf = buf;
+}
+
+/* -ENOMEM, with nothing done. */
+ZU_INLINE int zu_msg_init_size(struct zu_msg *msg, size_t size)
+{
+    if (size <= ZU_MSG_INLINE_MAX) {
+        zu_msg_init(msg);
+        msg->inline_size = (uint8_t)size;
+        return 0;
+    }
+    struct zu_buf *buf = zu_buf_new(size);
+    if (zu_unlikely(!buf))
+        return -ENOMEM;
+    zu_msg_init_buf(msg, buf, buf->data, size);
+    return 0;
+}
+
 /* On -ENOMEM the data stays the caller's: free_fn was not and will not be called. */
 int zu_msg_init_foreign(struct zu_msg *msg, void *data, size_t size, zu_free_fn *free_fn, void *hint);
 void zu_msg_init_constant(struct zu_msg *msg, const void *data, size_t size);
-/* Takes over one reference. */
-void zu_msg_init_buf(struct zu_msg *msg, struct zu_buf *buf, void *data, size_t size);
 /* A body inside a receive buffer; takes a reference of its own. */
 void zu_msg_init_slice(struct zu_msg *msg, struct zu_chunk *chunk, void *data, size_t size);
 
-void zu_msg_drop_body(struct zu_msg *msg);
+ZU_INLINE void zu_msg_drop_body(struct zu_msg *msg)
+{
+    zu_origin_give(msg->origin);
+    if (msg->kind == ZU_MSG_SHARED)
+        zu_buf_unref(msg->buf);
+    else if (msg->kind == ZU_MSG_SLICE)
+        zu_chunk_unref(msg->chunk);
+}
 
 /* Leaves the message closed. */
 ZU_INLINE void zu_msg_close(struct zu_msg *msg)
