@@ -21,7 +21,7 @@ ZU_HOT int zmq_send(void *handle, const void *data, size_t size, int flags)
         return -1;
     if (zu_unlikely(!data && size))
         return api_result(-EFAULT);
-    struct zu_part part = {.data = data, .size = size, .more = flags & ZMQ_SNDMORE};
+    struct zu_part part = {.data = data, .size = size, .more = flags & ZMQ_SNDMORE, .waits = !(flags & ZMQ_DONTWAIT)};
     int err = zu_socket_send(socket, &part, flags);
     return zu_likely(!err) ? size_as_int(size) : api_result(err);
 }
@@ -35,7 +35,7 @@ int zmq_send_const(void *handle, const void *data, size_t size, int flags)
         return api_result(-EFAULT);
     struct zu_msg msg;
     zu_msg_init_constant(&msg, data, size);
-    struct zu_part part = {.msg = &msg, .more = flags & ZMQ_SNDMORE};
+    struct zu_part part = {.msg = &msg, .more = flags & ZMQ_SNDMORE, .waits = !(flags & ZMQ_DONTWAIT)};
     int err = zu_socket_send(socket, &part, flags);
     return err ? api_result(err) : size_as_int(size);
 }
@@ -71,7 +71,7 @@ ZU_HOT int zmq_msg_send(zmq_msg_t *handle, void *socket_handle, int flags)
     /* What the pipe would copy goes the way of bytes; the message then ends here. */
     bool copied = size <= ZU_PIPE_COPY_MAX;
     struct zu_part part = {
-        .data = zu_msg_data(msg), .size = size, .msg = copied ? NULL : msg, .more = flags & ZMQ_SNDMORE};
+        .data = zu_msg_data(msg), .size = size, .msg = copied ? NULL : msg, .more = flags & ZMQ_SNDMORE, .waits = !(flags & ZMQ_DONTWAIT)};
     int err = zu_socket_send(socket, &part, flags);
     if (zu_unlikely(err))
         return api_result(err);

@@ -47,6 +47,7 @@ static int live_get(void *context, int number, int64_t *ret_value)
 int zu_socket_set(struct zu_socket *socket, int number, const void *value, size_t size)
 {
     int err = zu_option_set(&socket->options, socket->type, number, value, size);
+    socket->pattern.out.patience_ns = socket->options.send_timeout_ms ? ZU_BALANCE_PATIENCE_NS : 0;
     if (!err && zu_option_effect(number) == ZU_OPTION_EFFECT_HWM)
         zu_socket_apply_hwm(socket);
     return err;

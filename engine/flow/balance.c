@@ -16,6 +16,7 @@ void zu_balance_init(struct zu_balance *balance)
     zu_list_init(&balance->full);
     balance->inside = NULL;
     balance->dropping = false;
+    balance->patience_ns = ZU_BALANCE_PATIENCE_NS;
 }
 
 /* The link after `link`, round the head. */
@@ -31,7 +32,7 @@ void zu_balance_add(struct zu_balance *balance, struct zu_peer *peer)
         zu_list_remove(&peer->out_link);
     else if (!zu_list_is_empty(&peer->out_link))
         return;
-    peer->out_full = false;
+    peer->out_full = peer->out_stalls = false;
     zu_list_append(&balance->writable, &peer->out_link);
     if (balance->turn == &balance->writable)
         balance->turn = &peer->out_link;
@@ -73,14 +74,21 @@ static ZU_COLD struct zu_peer *admit_full(struct zu_balance *balance)
     return NULL;
 }
 
-static struct zu_peer *admit(struct zu_balance *balance)
+/* With other peers that have room, none may hold the sender up. */
+static uint64_t patience_for(const struct zu_balance *balance, const struct zu_peer *peer, bool waits)
+{
+    bool alone = peer->out_link.next == &balance->writable && peer->out_link.prev == &balance->writable;
+    return waits && alone && !peer->out_stalls ? balance->patience_ns : 0;
+}
+
+static struct zu_peer *admit(struct zu_balance *balance, bool waits)
 {
     while (balance->turn != &balance->writable) {
         struct zu_peer *peer = zu_container_of(balance->turn, struct zu_peer, out_link);
         if (zu_likely(zu_pipe_admits(peer->out)))
             return peer;
         if (peer->ops->flush)
-            peer->ops->flush(peer);
+            peer->ops->flush(peer, patience_for(balance, peer, waits));
         if (zu_pipe_admits(peer->out) || !zu_pipe_writer_sleep(peer->out))
             return peer;
         leave_circle(balance, peer);
@@ -100,18 +108,18 @@ static ZU_COLD int swallow(struct zu_balance *balance, struct zu_part *part)
     return 0;
 }
 
-static ZU_COLD void flush(struct zu_peer *peer)
+static ZU_COLD void flush(struct zu_peer *peer, uint64_t patience_ns)
 {
     peer->out->w_flush_due = false;
     if (peer->ops->flush)
-        peer->ops->flush(peer);
+        peer->ops->flush(peer, patience_ns);
 }
 
 /* Large bytes straight from the caller's memory, when the far side can: a copy less. */
 static ZU_COLD bool send_large(struct zu_balance *balance, struct zu_peer *peer, const struct zu_part *part)
 {
     if (part->more || balance->inside || !peer->ops->send_large ||
-        !peer->ops->send_large(peer, part->data, part->size))
+        !peer->ops->send_large(peer, part->data, part->size, patience_for(balance, peer, part->waits)))
         return false;
     balance->turn = after(balance, &peer->out_link);
     return true;
@@ -123,7 +131,7 @@ int zu_balance_send_slowly(struct zu_balance *balance, struct zu_part *part)
     if (zu_likely(!peer)) {
         if (zu_unlikely(balance->dropping))
             return swallow(balance, part);
-        peer = admit(balance);
+        peer = admit(balance, part->waits);
         if (zu_unlikely(!peer))
             return -EAGAIN;
     }
@@ -134,7 +142,7 @@ int zu_balance_send_slowly(struct zu_balance *balance, struct zu_part *part)
     if (zu_unlikely(err))
         return err;
     if (zu_unlikely(peer->out->w_flush_due) && !part->more)
-        flush(peer);
+        flush(peer, patience_for(balance, peer, part->waits));
     balance->inside = part->more ? peer : NULL;
     if (!part->more)
         balance->turn = after(balance, &peer->out_link);
@@ -143,5 +151,5 @@ int zu_balance_send_slowly(struct zu_balance *balance, struct zu_part *part)
 
 bool zu_balance_has_room(struct zu_balance *balance)
 {
-    return balance->inside || balance->dropping || admit(balance) != NULL;
+    return balance->inside || balance->dropping || admit(balance, false) != NULL;
 }

@@ -5,12 +5,16 @@
 
 #include "flow/peer.h"
 
+/* A stream that the kernel takes at memory speed is worth waiting for: by so much a send can be late for nothing. */
+#define ZU_BALANCE_PATIENCE_NS 1000000
+
 /* What an application hands in: one frame. */
 struct zu_part {
     const void *data;   /* bytes to copy, when msg is NULL */
     size_t size;        /* how many */
     struct zu_msg *msg; /* or a message, emptied on success */
     bool more;          /* another frame of the same message follows */
+    bool waits;         /* the sender would wait for room */
 };
 
 /* The socket's thread. */
@@ -19,6 +23,7 @@ struct zu_balance {
     struct zu_link *turn;     /* next one; &writable when there is none */
     struct zu_link full;      /* peers without room when last looked at, their writers asleep */
     struct zu_peer *inside;   /* its message is unfinished */
+    uint64_t patience_ns;     /* a sender that waits may be held so long by a full kernel buffer; 0 for not at all */
     bool dropping;            /* that peer died in mid-message: the remaining frames are swallowed */
 };
 
@@ -26,7 +31,6 @@ void zu_balance_init(struct zu_balance *balance);
 void zu_balance_add(struct zu_balance *balance, struct zu_peer *peer);
 void zu_balance_remove(struct zu_balance *balance, struct zu_peer *peer);
 int zu_balance_send_slowly(struct zu_balance *balance, struct zu_part *part);
-void zu_balance_flush(struct zu_peer *peer);
 
 ZU_INLINE void zu_balance_turn(struct zu_balance *balance, struct zu_peer *peer)
 {

@@ -26,15 +26,15 @@ struct zu_outlet {
 /* What the far side offers. */
 struct zu_peer_ops {
     /*
-     * The socket's thread, or NULL: hands what lies in `out` to the kernel at once, as far as it takes it without waiting
-     * and nobody else is doing so.
+     * The socket's thread, or NULL: hands what lies in `out` to the kernel, as far as that takes it and nobody else is doing
+     * so; a kernel that takes no more, or a shard that is sending, is waited for, each time at most `patience_ns`.
      */
-    void (*flush)(struct zu_peer *peer);
+    void (*flush)(struct zu_peer *peer, uint64_t patience_ns);
     /*
      * The socket's thread, or NULL: hands one large single-frame message to the kernel from the caller's memory, behind
      * all that lies in `out`. True: the message is accepted; what the kernel did not take was copied to `out`.
      */
-    bool (*send_large)(struct zu_peer *peer, const void *data, size_t size);
+    bool (*send_large)(struct zu_peer *peer, const void *data, size_t size, uint64_t patience_ns);
     /*
      * The socket's thread, once: the socket has ended `out` and will not write again. What lies there may be delivered for
      * `linger_ms` more (negative: as long as it takes).
@@ -102,6 +102,7 @@ struct zu_peer {
     struct zu_link in_link;   /* among the readable ones */
     struct zu_link out_link;  /* among the writable ones, or the full ones */
     bool out_full;            /* it is among the full ones */
+    bool out_stalls;          /* the kernel was waited for in vain: not again before things flow */
     bool in_open;             /* `in` has not been left */
     bool out_open;            /* `out` has not been ended */
     bool hung_up;             /* hang_up was called, or gone has run */

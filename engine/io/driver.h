@@ -49,8 +49,11 @@ struct zu_driver_ops {
     void (*recv_into)(struct zu_driver *driver, struct zu_op *op, int fd);
     /* Sends op->message's pieces; may be short, and then says how much was taken. */
     void (*send)(struct zu_driver *driver, struct zu_op *op, int fd);
-    /* Any thread, while no send is busy on `fd`: sends what is taken without waiting. Bytes, or a negative errno. */
-    ssize_t (*send_now)(struct zu_driver *driver, int fd, const struct msghdr *message);
+    /*
+     * Any thread, while no send is busy on `fd`: sends what is taken, waiting at most `patience_ns` for room when nothing
+     * is. Bytes, or a negative errno.
+     */
+    ssize_t (*send_now)(struct zu_driver *driver, int fd, const struct msghdr *message, uint64_t patience_ns);
     /* Each result is a new non-blocking, close-on-exec descriptor. */
     void (*accept_stream)(struct zu_driver *driver, struct zu_op *op, int fd);
     /* `address` need not outlive the call's completion. */

@@ -177,8 +177,9 @@ static void send_pieces(struct zu_driver *seam, struct zu_op *op, int fd)
     op_start(seam, op, fd, &send_kind);
 }
 
-static ssize_t send_now(struct zu_driver *seam, int fd, const struct msghdr *message)
+static ssize_t send_now(struct zu_driver *seam, int fd, const struct msghdr *message, uint64_t patience_ns)
 {
+    (void)patience_ns; /* time passes between turns only */
     struct zu_sim *sim = sim_driver_of(seam)->sim;
     struct zu_sim_socket *socket = zu_sim_find(sim, fd);
     assert(socket && !socket->pending[ZU_SIM_SEND].op);

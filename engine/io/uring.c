@@ -176,10 +176,17 @@ static ZU_COLD void stillborn_complete(struct uring *uring)
     }
 }
 
-static ssize_t send_now(struct zu_driver *driver, int fd, const struct msghdr *message)
+static ssize_t send_now(struct zu_driver *driver, int fd, const struct msghdr *message, uint64_t patience_ns)
 {
     (void)driver;
     ssize_t sent = sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0 && errno == EAGAIN && patience_ns) {
+        struct pollfd writable = {.fd = fd, .events = POLLOUT};
+        struct timespec patience = {.tv_nsec = (long)patience_ns};
+        if (ppoll(&writable, 1, &patience, NULL) <= 0)
+            return -EAGAIN;
+        sent = sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
     return sent < 0 ? -errno : sent;
 }
 

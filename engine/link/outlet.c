@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ownership is one word: closed, idle, the application's, the shard's; a mark beside the application's says that the
- * shard waits for it. Whoever owns it is the pipe's reader for that time. Errors of a send are left to the shard, which
+ * Ownership is one word: closed, idle, the application's, the shard's; a mark beside either owner says that the other
+ * waits for it. Whoever owns it is the pipe's reader for that time. Errors of a send are left to the shard, which
  * meets them again and ends the connection; a full kernel buffer too, since only a ring can wait for it.
  */
 #include "link/outlet.h"
 
 #include <errno.h>
 
+#include "base/futex.h"
 #include "flow/pipe_drain.h"
 #include "io/driver.h"
 
-enum { CLOSED, IDLE, APPLICATION, APPLICATION_WANTED, SHARD };
+enum { CLOSED, IDLE, APPLICATION, APPLICATION_WANTED, SHARD, SHARD_WANTED };
 
 enum { PIECES = 64, BATCH_BYTES = 256 * 1024 };
 
@@ -29,8 +30,10 @@ bool zu_outlet_take(struct zu_outlet *outlet)
     /* acquire: the pipe cursors as the last owner's release left them. */
     while (!atomic_compare_exchange_weak_explicit(&outlet->state, &state, SHARD, memory_order_acquire,
                                                   memory_order_relaxed)) {
-        if (state == APPLICATION_WANTED || state == SHARD || state == CLOSED)
-            return state == SHARD;
+        if (state == SHARD || state == SHARD_WANTED)
+            return true;
+        if (state == APPLICATION_WANTED || state == CLOSED)
+            return false;
         if (state == APPLICATION && atomic_compare_exchange_weak_explicit(&outlet->state, &state, APPLICATION_WANTED,
                                                                           memory_order_relaxed, memory_order_relaxed))
             return false;
@@ -41,7 +44,13 @@ bool zu_outlet_take(struct zu_outlet *outlet)
 
 void zu_outlet_give(struct zu_outlet *outlet)
 {
-    atomic_store_explicit(&outlet->state, IDLE, memory_order_release); /* to the acquire of the next owner */
+    uint32_t state = SHARD;
+    /* release: to the acquire of the next owner. In a loop: the application may mark and withdraw at any moment. */
+    while (!atomic_compare_exchange_weak_explicit(&outlet->state, &state, state == SHARD ? IDLE : APPLICATION,
+                                                  memory_order_release, memory_order_relaxed))
+        ;
+    if (state == SHARD_WANTED)
+        zu_futex_wake(&outlet->state);
 }
 
 bool zu_outlet_close(struct zu_outlet *outlet)
@@ -50,14 +59,24 @@ bool zu_outlet_close(struct zu_outlet *outlet)
         return true;
     if (!zu_outlet_take(outlet))
         return false;
-    atomic_store_explicit(&outlet->state, CLOSED, memory_order_release);
+    if (atomic_exchange_explicit(&outlet->state, CLOSED, memory_order_release) == SHARD_WANTED)
+        zu_futex_wake(&outlet->state);
     return true;
 }
 
-/* Returns whether everything went out. */
-static bool send_all(struct zu_pipe *out, const struct zu_outlet *outlet)
+static ssize_t send_waiting(struct zu_peer *peer, const struct msghdr *message, uint64_t patience_ns)
 {
-    struct zu_driver *driver = outlet->driver;
+    struct zu_outlet *outlet = &peer->outlet;
+    ssize_t sent = outlet->driver->ops->send_now(outlet->driver, outlet->fd, message, patience_ns);
+    if (patience_ns)
+        peer->out_stalls = sent == -EAGAIN;
+    return sent;
+}
+
+/* Returns whether everything went out. */
+static bool send_all(struct zu_peer *peer, uint64_t patience_ns)
+{
+    struct zu_pipe *out = peer->out;
     struct iovec pieces[PIECES];
     struct msghdr message = {.msg_iov = pieces};
     for (;;) {
@@ -66,21 +85,42 @@ static bool send_all(struct zu_pipe *out, const struct zu_outlet *outlet)
         if (count <= 0)
             return true;
         message.msg_iovlen = (size_t)count;
-        ssize_t sent = driver->ops->send_now(driver, outlet->fd, &message);
+        ssize_t sent = send_waiting(peer, &message, patience_ns);
         if (sent < 0)
             return false;
         zu_pipe_handed(out, (size_t)sent);
-        if ((size_t)sent < bytes)
+        if ((size_t)sent < bytes && !patience_ns)
             return false;
     }
 }
 
-static bool application_take(struct zu_outlet *outlet)
+/* A shard that is sending hands over when it has done, if that is soon. */
+static bool application_take_over(struct zu_peer *peer, uint64_t patience_ns)
+{
+    struct zu_outlet *outlet = &peer->outlet;
+    uint32_t state = SHARD;
+    uint64_t until_ns = zu_clock_ns() + patience_ns;
+    if (!atomic_compare_exchange_strong_explicit(&outlet->state, &state, SHARD_WANTED, memory_order_relaxed,
+                                                 memory_order_relaxed))
+        return false;
+    while (zu_futex_wait(&outlet->state, SHARD_WANTED, until_ns) == 0 &&
+           atomic_load_explicit(&outlet->state, memory_order_relaxed) == SHARD_WANTED)
+        ;
+    state = SHARD_WANTED;
+    /* acquire: as in take. */
+    peer->out_stalls = atomic_compare_exchange_strong_explicit(&outlet->state, &state, SHARD, memory_order_acquire,
+                                                               memory_order_acquire);
+    return state == APPLICATION || state == APPLICATION_WANTED;
+}
+
+static bool application_take(struct zu_peer *peer, uint64_t patience_ns)
 {
     uint32_t state = IDLE;
     /* acquire: as in take. */
-    return atomic_compare_exchange_strong_explicit(&outlet->state, &state, APPLICATION, memory_order_acquire,
-                                                   memory_order_relaxed);
+    if (atomic_compare_exchange_strong_explicit(&peer->outlet.state, &state, APPLICATION, memory_order_acquire,
+                                                memory_order_relaxed))
+        return true;
+    return patience_ns && state == SHARD && application_take_over(peer, patience_ns);
 }
 
 /* `all`: nothing is left for the shard to wait for. */
@@ -92,12 +132,16 @@ static void application_give(struct zu_peer *peer, bool all)
         zu_peer_want_far(peer);
 }
 
-static void flush(struct zu_peer *peer)
+static void flush(struct zu_peer *peer, uint64_t patience_ns)
 {
-    if (!application_take(&peer->outlet))
-        return;
     int saved = errno;
-    bool all = send_all(peer->out, &peer->outlet);
+    if (!application_take(peer, patience_ns)) {
+        errno = saved;
+        return;
+    }
+    bool all = send_all(peer, patience_ns);
+    if (all)
+        peer->out_stalls = false;
     errno = saved;
     application_give(peer, all);
 }
@@ -116,36 +160,53 @@ static bool keep_rest(struct zu_pipe *out, struct zu_buf *buf, const void *data,
 }
 
 /* As owner, with the pipe drained. 1: all went; 0: a part went and the rest is kept; -1: nothing happened. */
-static int send_past(struct zu_peer *peer, struct zu_buf *buf, const void *data, size_t size)
+static int send_past(struct zu_peer *peer, struct zu_buf *buf, const void *data, size_t size, uint64_t patience_ns)
 {
-    struct zu_outlet *outlet = &peer->outlet;
     uint8_t head[ZU_FRAME_HEAD_MAX];
-    struct iovec pieces[2] = {
-        {.iov_base = head, .iov_len = zu_frame_encode(head, 0, size)},
-        {.iov_base = (void *)(uintptr_t)data, .iov_len = size},
-    };
-    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 2};
-    ssize_t sent = outlet->driver->ops->send_now(outlet->driver, outlet->fd, &message);
-    if (sent <= 0)
+    size_t head_size = zu_frame_encode(head, 0, size), all = head_size + size, done = 0;
+    while (done < all) {
+        struct iovec pieces[2] = {{.iov_base = head, .iov_len = head_size},
+                                  {.iov_base = (void *)(uintptr_t)data, .iov_len = size}};
+        bool is_headless = done >= head_size;
+        if (is_headless) {
+            pieces[1].iov_base = (uint8_t *)pieces[1].iov_base + (done - head_size);
+            pieces[1].iov_len = all - done;
+        } else {
+            pieces[0].iov_base = head + done;
+            pieces[0].iov_len = head_size - done;
+        }
+        struct msghdr message = {.msg_iov = pieces + is_headless, .msg_iovlen = 2 - is_headless};
+        ssize_t sent = send_waiting(peer, &message, patience_ns);
+        if (sent <= 0)
+            break;
+        done += (size_t)sent;
+        if (!patience_ns)
+            break;
+    }
+    if (done == 0)
         return -1;
-    if ((size_t)sent < pieces[0].iov_len + size)
-        return keep_rest(peer->out, buf, data, size, (size_t)sent) ? 0 : -1;
+    if (done < all)
+        return keep_rest(peer->out, buf, data, size, done) ? 0 : -1;
     zu_pipe_count_past(peer->out);
     zu_buf_unref(buf);
     return 1;
 }
 
-static bool send_large(struct zu_peer *peer, const void *data, size_t size)
+static bool send_large(struct zu_peer *peer, const void *data, size_t size, uint64_t patience_ns)
 {
-    if (!application_take(&peer->outlet))
-        return false;
     int saved = errno;
+    if (!application_take(peer, patience_ns)) {
+        errno = saved;
+        return false;
+    }
     /* Memory first: once a part of the message is out, keeping the rest must not fail. */
     struct zu_buf *buf = zu_buf_new(size);
-    bool all = buf && zu_pipe_reserve(peer->out) == 0 && send_all(peer->out, &peer->outlet);
-    int done = all ? send_past(peer, buf, data, size) : -1;
+    bool all = buf && zu_pipe_reserve(peer->out) == 0 && send_all(peer, patience_ns);
+    int done = all ? send_past(peer, buf, data, size, patience_ns) : -1;
     if (buf && done < 0)
         zu_buf_unref(buf);
+    if (done == 1)
+        peer->out_stalls = false;
     errno = saved;
     application_give(peer, done == 1 || (done < 0 && all));
     return done >= 0;
