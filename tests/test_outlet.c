@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The outlet: an application and a shard on threads of their own hand a pipe's bytes to a kernel that takes them as it
+ * likes. What comes out is what went in, in order, and never do both send at once.
+ */
+#include "link/outlet.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <pthread.h>
+
+#include "flow.h"
+#include "flow/pipe_drain.h"
+#include "io/driver.h"
+
+enum { SINK_MAX = 64 * 1024 * 1024, PATIENCE = 1000000 };
+
+/* A kernel that keeps everything. */
+struct sink {
+    struct zu_driver driver; /* the seam */
+    uint8_t *bytes;          /* what it took */
+    size_t size;             /* how much */
+    _Atomic bool is_in_use;  /* somebody sends */
+    struct chance chance;    /* whoever sends: how much it takes */
+    unsigned patient;        /* sends that would have waited */
+    bool is_full;            /* it takes nothing */
+};
+
+static struct sink sink;
+static struct ear near, far;
+static struct zu_peer *peer;
+
+static ssize_t sink_take(const struct iovec *pieces, size_t count)
+{
+    size_t taken = 0, room = sink.is_full ? 0 : chance_below(&sink.chance, 3) ? SIZE_MAX : chance_below(&sink.chance, 90000);
+    cr_assert_not(atomic_exchange(&sink.is_in_use, true), "both send");
+    for (size_t i = 0; i < count && taken < room; i++) {
+        size_t size = pieces[i].iov_len < room - taken ? pieces[i].iov_len : room - taken;
+        cr_assert_leq(sink.size + size, SINK_MAX);
+        memcpy(sink.bytes + sink.size, pieces[i].iov_base, size);
+        sink.size += size;
+        taken += size;
+    }
+    chance_spin(&sink.chance);
+    atomic_store(&sink.is_in_use, false);
+    return taken ? (ssize_t)taken : -EAGAIN;
+}
+
+static ssize_t send_now(struct zu_driver *driver, int fd, const struct msghdr *message, uint64_t patience_ns)
+{
+    (void)driver;
+    cr_assert_eq(fd, 7);
+    sink.patient += patience_ns > 0;
+    return sink_take(message->msg_iov, message->msg_iovlen);
+}
+
+static const struct zu_driver_ops sink_ops = {.name = "sink", .send_now = send_now};
+
+static void no_event(struct zu_peer *at)
+{
+    (void)at;
+}
+
+static void begin(uint64_t hwm)
+{
+    static const struct zu_peer_events events = {no_event, no_event, no_event, no_event};
+    static const struct zu_far_events far_events = {.readable = no_event, .writable = no_event};
+    sink = (struct sink){.driver.ops = &sink_ops, .bytes = malloc(SINK_MAX), .chance = chance_new("outlet")};
+    ear_init(&near);
+    ear_init(&far);
+    peer = zu_peer_new(hwm, 0);
+    zu_peer_set_near(peer, NULL, &events, &near.box);
+    zu_peer_set_far(peer, NULL, &zu_outlet_peer_ops, &far_events, &far.box);
+    zu_outlet_open(&peer->outlet, &sink.driver, 7);
+}
+
+static void end(void)
+{
+    cr_assert(zu_outlet_close(&peer->outlet));
+    zu_peer_abandon(peer);
+    free(sink.bytes);
+}
+
+/* The sink holds the messages 0 to count - 1, each of its number's size and contents. */
+static size_t size_of_message(uint64_t n)
+{
+    return n % 97 ? 8 + n % 500 : n % 970 ? 5000 : LARGE_SIZE;
+}
+
+static void message_fill(uint8_t *body, uint64_t n)
+{
+    memset(body, (int)(n % 251), size_of_message(n));
+    memcpy(body, &n, sizeof n);
+}
+
+static void expect_messages(uint64_t count)
+{
+    static uint8_t body[LARGE_SIZE];
+    size_t at = 0;
+    for (uint64_t n = 0; n < count; n++) {
+        struct zu_frame_head head;
+        cr_assert_eq(zu_frame_decode(sink.bytes + at, sink.size - at, &head), 1);
+        cr_assert_eq(head.size, size_of_message(n), "message %llu", (unsigned long long)n);
+        message_fill(body, n);
+        cr_assert_arr_eq(sink.bytes + at + head.head_size, body, head.size);
+        at += head.head_size + head.size;
+    }
+    cr_assert_eq(at, sink.size, "bytes behind the last message");
+}
+
+/* As a shard does it: takes, points at what there is, sends a while, accounts, gives. True: there was something. */
+static bool shard_sends(struct chance *chance)
+{
+    struct iovec pieces[8];
+    size_t bytes;
+    if (!zu_outlet_take(&peer->outlet))
+        return true;
+    int count = zu_pipe_gather(peer->out, pieces, 8, 100000, ZU_GATHER_STAY_AWAKE, &bytes);
+    if (count > 0) {
+        for (uint64_t busy = chance_below(chance, 4); busy; busy--)
+            sched_yield();
+        if (!chance_below(chance, 200))
+            zu_futex_wait(&(_Atomic uint32_t){0}, 0, zu_clock_ns() + 2 * PATIENCE); /* longer than anybody's patience */
+        ssize_t sent = sink_take(pieces, (size_t)count);
+        if (sent > 0)
+            zu_pipe_handed(peer->out, (size_t)sent);
+    }
+    zu_outlet_give(&peer->outlet);
+    return count > 0;
+}
+
+static _Atomic bool is_over;
+
+static void *shard_run(void *arg)
+{
+    struct chance *chance = arg;
+    while (!atomic_load(&is_over)) {
+        zu_mailbox_run(&far.box);
+        shard_sends(chance);
+        chance_spin(chance);
+    }
+    return NULL;
+}
+
+static void application_sends(uint64_t n, struct chance *chance)
+{
+    static uint8_t body[LARGE_SIZE];
+    size_t size = size_of_message(n);
+    message_fill(body, n);
+    uint64_t patience_ns = chance_below(chance, 3) ? PATIENCE : 0;
+    if (size <= ZU_PIPE_COPY_MAX || !zu_outlet_peer_ops.send_large(peer, body, size, patience_ns))
+        cr_assert_eq(zu_pipe_write(peer->out, body, size, false), 0);
+    if (!chance_below(chance, 5))
+        zu_outlet_peer_ops.flush(peer, patience_ns);
+}
+
+Test(outlet, two_threads_send_everything_once_and_in_order, .timeout = 60)
+{
+    enum { MESSAGES = 60000 };
+    begin(0);
+    struct chance chance = chance_new("outlet application"), shards = chance_new("outlet shard");
+    pthread_t thread;
+    pthread_create(&thread, NULL, shard_run, &shards);
+    for (uint64_t n = 0; n < MESSAGES; n++)
+        application_sends(n, &chance);
+    uint64_t until_ns = zu_clock_ns() + PATIENCE_NS;
+    while (zu_pipe_count(peer->out).held)
+        cr_assert_lt(zu_clock_ns(), until_ns, "%llu are left", (unsigned long long)zu_pipe_count(peer->out).held);
+    atomic_store(&is_over, true);
+    pthread_join(thread, NULL);
+    expect_messages(MESSAGES);
+    cr_assert_gt(sink.patient, 100u);
+    end();
+}
+
+Test(outlet, a_full_kernel_is_waited_for_and_then_told_to_the_shard)
+{
+    begin(0);
+    sink.is_full = true;
+    cr_assert_eq(zu_pipe_write(peer->out, "x", 1, false), 0);
+    zu_outlet_peer_ops.flush(peer, PATIENCE);
+    cr_assert_eq(sink.patient, 1u);
+    cr_assert(peer->out_stalls);
+    cr_assert(peer->far_wanted_posted);
+    sink.is_full = false;
+    zu_outlet_peer_ops.flush(peer, 0);
+    cr_assert_not(peer->out_stalls, "it flows again");
+    cr_assert_eq(zu_pipe_count(peer->out).held, 0u);
+    zu_mailbox_run(&far.box);
+    end();
+}
+
+Test(outlet, a_shard_that_sends_is_waited_for_and_no_longer)
+{
+    begin(0);
+    cr_assert(zu_outlet_take(&peer->outlet));
+    cr_assert_eq(zu_pipe_write(peer->out, "x", 1, false), 0);
+    uint64_t before_ns = zu_clock_ns();
+    zu_outlet_peer_ops.flush(peer, PATIENCE);
+    cr_assert_geq(zu_clock_ns() - before_ns, (uint64_t)PATIENCE);
+    cr_assert(peer->out_stalls);
+    cr_assert_eq(zu_pipe_count(peer->out).held, 1u);
+    cr_assert(zu_outlet_take(&peer->outlet), "it is the shard's still");
+    zu_outlet_give(&peer->outlet);
+    zu_outlet_peer_ops.flush(peer, 0);
+    cr_assert_eq(zu_pipe_count(peer->out).held, 0u);
+    end();
+}
+
+static void *closer_run(void *arg)
+{
+    (void)arg;
+    uint64_t until_ns = zu_clock_ns() + PATIENCE_NS;
+    zu_futex_wait(&(_Atomic uint32_t){0}, 0, zu_clock_ns() + PATIENCE / 4);
+    while (!zu_outlet_close(&peer->outlet))
+        cr_assert_lt(zu_clock_ns(), until_ns);
+    return NULL;
+}
+
+/* Whether the waiting sender was there already or comes later: it gets nothing, and does not wait for long. */
+Test(outlet, closing_sends_the_waiting_application_away, .timeout = 30)
+{
+    for (int i = 0; i < 100; i++) {
+        pthread_t thread;
+        begin(0);
+        cr_assert(zu_outlet_take(&peer->outlet));
+        cr_assert_eq(zu_pipe_write(peer->out, "x", 1, false), 0);
+        pthread_create(&thread, NULL, closer_run, NULL);
+        zu_outlet_peer_ops.flush(peer, PATIENCE);
+        pthread_join(thread, NULL);
+        cr_assert_eq(sink.size, 0u);
+        end();
+    }
+}
