@@ -32,7 +32,9 @@ static struct zu_peer *peer;
 
 static ssize_t sink_take(const struct iovec *pieces, size_t count)
 {
-    size_t taken = 0, room = sink.is_full ? 0 : chance_below(&sink.chance, 3) ? SIZE_MAX : chance_below(&sink.chance, 90000);
+    size_t taken = 0, room = sink.is_full                    ? 0
+                             : chance_below(&sink.chance, 3) ? SIZE_MAX
+                                                             : chance_below(&sink.chance, 90000);
     cr_assert_not(atomic_exchange(&sink.is_in_use, true), "both send");
     for (size_t i = 0; i < count && taken < room; i++) {
         size_t size = pieces[i].iov_len < room - taken ? pieces[i].iov_len : room - taken;
