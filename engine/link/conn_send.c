@@ -16,7 +16,7 @@
 /* A batch: enough to make the call's cost vanish, little enough to stay in the cache. Measured: bench/README.md. */
 #define SEND_BYTES_MAX (256 * 1024)
 /*
- * A sender that wrote STREAM_MESSAGES since the last look streams. When to look again is the longest that what it leaves
+ * A sender that handed over a batch itself since the last look, or wrote STREAM_MESSAGES, streams. When to look again is the longest that what it leaves
  * behind can be late: soon if we had to help last time, later if it handed over everything by itself.
  */
 enum { STREAM_MESSAGES = 32, STREAM_LOOK_NS = 100000, STREAM_TRUST_NS = 200000 };
@@ -51,6 +51,15 @@ static bool send_handshake(struct zu_conn *conn)
     return true;
 }
 
+/* Whether somebody else has handed over messages since we did or looked: the sending thread. */
+static bool was_handed_over(struct zu_conn *conn)
+{
+    uint64_t handed = atomic_load_explicit(&conn->peer->out->read_count, memory_order_relaxed);
+    bool was = handed != conn->tx_handed;
+    conn->tx_handed = handed;
+    return was;
+}
+
 /*
  * The pipe is empty. A sender that streams will hand over the next batch itself: do not ask it for a wake-up with every
  * first message, but look again soon. A sender that does not is to wake us.
@@ -58,9 +67,8 @@ static bool send_handshake(struct zu_conn *conn)
 static bool await_stream(struct zu_conn *conn)
 {
     uint64_t written = atomic_load_explicit(&conn->peer->out->write_count, memory_order_relaxed);
-    bool streams = written - conn->tx_seen >= STREAM_MESSAGES;
+    bool streams = was_handed_over(conn) || written - conn->tx_seen >= STREAM_MESSAGES;
     conn->tx_seen = written;
-    conn->tx_handed = atomic_load_explicit(&conn->peer->out->read_count, memory_order_relaxed);
     uint64_t look_ns = conn->tx_helped ? STREAM_LOOK_NS : STREAM_TRUST_NS;
     conn->tx_helped = false;
     if (!streams || zu_shard_timer(conn->shard, &conn->tx_stream, look_ns) < 0)
@@ -104,10 +112,8 @@ void zu_conn_send(struct zu_conn *conn)
 
 void zu_conn_stream_look(struct zu_conn *conn)
 {
-    uint64_t handed = atomic_load_explicit(&conn->peer->out->read_count, memory_order_relaxed);
-    bool by_itself = !conn->tx.busy && handed != conn->tx_handed;
-    conn->tx_handed = handed;
-    if (!by_itself || zu_shard_timer(conn->shard, &conn->tx_stream, STREAM_TRUST_NS) < 0)
+    bool trusted = !conn->tx.busy && was_handed_over(conn);
+    if (!trusted || zu_shard_timer(conn->shard, &conn->tx_stream, STREAM_TRUST_NS) < 0)
         zu_conn_send(conn);
 }
 
@@ -132,8 +138,10 @@ static void account(struct zu_conn *conn, size_t sent)
     bool is_cut = sent < conn->tx_control;
     if (zu_unlikely(conn->tx_control))
         sent = take_control(conn, sent);
-    if (sent)
+    if (sent) {
         zu_pipe_handed(conn->peer->out, sent);
+        was_handed_over(conn); /* by us: not to be taken for the sender's doing */
+    }
     if (zu_likely(!is_cut)) /* nobody may send anything between the parts of a control frame */
         zu_outlet_give(&conn->peer->outlet);
 }
