@@ -182,11 +182,11 @@ Test(outlet, a_full_kernel_is_waited_for_and_then_told_to_the_shard)
     cr_assert_eq(zu_pipe_write(peer->out, "x", 1, false), 0);
     zu_outlet_peer_ops.flush(peer, PATIENCE);
     cr_assert_eq(sink.patient, 1u);
-    cr_assert(peer->out_stalls);
+    cr_assert(peer->out_stalled_ns);
     cr_assert(peer->far_wanted_posted);
     sink.is_full = false;
     zu_outlet_peer_ops.flush(peer, 0);
-    cr_assert_not(peer->out_stalls, "it flows again");
+    cr_assert_not(peer->out_stalled_ns, "it flows again");
     cr_assert_eq(zu_pipe_count(peer->out).held, 0u);
     zu_mailbox_run(&far.box);
     end();
@@ -200,7 +200,7 @@ Test(outlet, a_shard_that_sends_is_waited_for_and_no_longer)
     uint64_t before_ns = zu_clock_ns();
     zu_outlet_peer_ops.flush(peer, PATIENCE);
     cr_assert_geq(zu_clock_ns() - before_ns, (uint64_t)PATIENCE);
-    cr_assert(peer->out_stalls);
+    cr_assert(peer->out_stalled_ns);
     cr_assert_eq(zu_pipe_count(peer->out).held, 1u);
     cr_assert(zu_outlet_take(&peer->outlet), "it is the shard's still");
     zu_outlet_give(&peer->outlet);

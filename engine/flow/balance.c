@@ -9,6 +9,11 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
+
+/* After a wait in vain the sender is left alone for so long. */
+enum { STALL_NS = 5000000 };
+
 void zu_balance_init(struct zu_balance *balance)
 {
     zu_list_init(&balance->writable);
@@ -32,7 +37,8 @@ void zu_balance_add(struct zu_balance *balance, struct zu_peer *peer)
         zu_list_remove(&peer->out_link);
     else if (!zu_list_is_empty(&peer->out_link))
         return;
-    peer->out_full = peer->out_stalls = false;
+    peer->out_full = false;
+    peer->out_stalled_ns = 0;
     zu_list_append(&balance->writable, &peer->out_link);
     if (balance->turn == &balance->writable)
         balance->turn = &peer->out_link;
@@ -78,7 +84,9 @@ static ZU_COLD struct zu_peer *admit_full(struct zu_balance *balance)
 static uint64_t patience_for(const struct zu_balance *balance, const struct zu_peer *peer, bool waits)
 {
     bool alone = peer->out_link.next == &balance->writable && peer->out_link.prev == &balance->writable;
-    return waits && alone && !peer->out_stalls ? balance->patience_ns : 0;
+    if (!waits || !alone || (peer->out_stalled_ns && zu_clock_ns() - peer->out_stalled_ns < STALL_NS))
+        return 0;
+    return balance->patience_ns;
 }
 
 static struct zu_peer *admit(struct zu_balance *balance, bool waits)

@@ -102,7 +102,7 @@ struct zu_peer {
     struct zu_link in_link;   /* among the readable ones */
     struct zu_link out_link;  /* among the writable ones, or the full ones */
     bool out_full;            /* it is among the full ones */
-    bool out_stalls;          /* the kernel was waited for in vain: not again before things flow */
+    uint64_t out_stalled_ns;  /* when the kernel was waited for in vain: not again for a while; 0 while things flow */
     bool in_open;             /* `in` has not been left */
     bool out_open;            /* `out` has not been ended */
     bool hung_up;             /* hang_up was called, or gone has run */

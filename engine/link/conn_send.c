@@ -16,8 +16,9 @@
 /* A batch: enough to make the call's cost vanish, little enough to stay in the cache. Measured: bench/README.md. */
 #define SEND_BYTES_MAX (256 * 1024)
 /*
- * A sender that handed over a batch itself since the last look, or wrote STREAM_MESSAGES, streams. When to look again is the longest that what it leaves
- * behind can be late: soon if we had to help last time, later if it handed over everything by itself.
+ * A sender that handed over a batch itself since the last look, or wrote STREAM_MESSAGES, streams. When to look again is
+ * the longest that what it leaves behind can be late: soon if we had to help last time, later if it handed over everything
+ * by itself.
  */
 enum { STREAM_MESSAGES = 32, STREAM_LOOK_NS = 100000, STREAM_TRUST_NS = 200000 };
 

@@ -69,7 +69,7 @@ static ssize_t send_waiting(struct zu_peer *peer, const struct msghdr *message, 
     struct zu_outlet *outlet = &peer->outlet;
     ssize_t sent = outlet->driver->ops->send_now(outlet->driver, outlet->fd, message, patience_ns);
     if (patience_ns)
-        peer->out_stalls = sent == -EAGAIN;
+        peer->out_stalled_ns = sent == -EAGAIN ? zu_clock_ns() : 0;
     return sent;
 }
 
@@ -108,8 +108,9 @@ static bool application_take_over(struct zu_peer *peer, uint64_t patience_ns)
         ;
     state = SHARD_WANTED;
     /* acquire: as in take. */
-    peer->out_stalls = atomic_compare_exchange_strong_explicit(&outlet->state, &state, SHARD, memory_order_acquire,
-                                                               memory_order_acquire);
+    bool withdrawn = atomic_compare_exchange_strong_explicit(&outlet->state, &state, SHARD, memory_order_acquire,
+                                                             memory_order_acquire);
+    peer->out_stalled_ns = withdrawn ? zu_clock_ns() : 0;
     return state == APPLICATION || state == APPLICATION_WANTED;
 }
 
@@ -141,7 +142,7 @@ static void flush(struct zu_peer *peer, uint64_t patience_ns)
     }
     bool all = send_all(peer, patience_ns);
     if (all)
-        peer->out_stalls = false;
+        peer->out_stalled_ns = 0;
     errno = saved;
     application_give(peer, all);
 }
@@ -206,7 +207,7 @@ static bool send_large(struct zu_peer *peer, const void *data, size_t size, uint
     if (buf && done < 0)
         zu_buf_unref(buf);
     if (done == 1)
-        peer->out_stalls = false;
+        peer->out_stalled_ns = 0;
     errno = saved;
     application_give(peer, done == 1 || (done < 0 && all));
     return done >= 0;
