@@ -71,7 +71,12 @@ ZU_HOT int zmq_msg_send(zmq_msg_t *handle, void *socket_handle, int flags)
     /* What the pipe would copy goes the way of bytes; the message then ends here. */
     bool copied = size <= ZU_PIPE_COPY_MAX;
     struct zu_part part = {
-        .data = zu_msg_data(msg), .size = size, .msg = copied ? NULL : msg, .more = flags & ZMQ_SNDMORE, .waits = !(flags & ZMQ_DONTWAIT)};
+        .data = zu_msg_data(msg),
+        .size = size,
+        .msg = copied ? NULL : msg,
+        .more = flags & ZMQ_SNDMORE,
+        .waits = !(flags & ZMQ_DONTWAIT),
+    };
     int err = zu_socket_send(socket, &part, flags);
     if (zu_unlikely(err))
         return api_result(err);

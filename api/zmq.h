@@ -345,8 +345,8 @@ ZMQ_EXPORT int zmq_disconnect(void *socket, const char *endpoint);
 
 /* Queues one frame, copied from `buf` (NULL only with len 0); returns len, at most INT_MAX. With ZMQ_SNDMORE it is a
  * part, and the message leaves as a whole with its last one. Waits for room if the type does, at most ZMQ_SNDTIMEO.
- * A call that may wait (no ZMQ_DONTWAIT, ZMQ_SNDTIMEO not 0) may also hand a gathered batch to the kernel, and is then held
- * up by a full kernel buffer before the HWM is reached: for 1 ms in 6, or for as long as that keeps taking more.
+ * A call that may wait (no ZMQ_DONTWAIT, ZMQ_SNDTIMEO -1 or at least 100 ms) may also hand a gathered batch to the kernel.
+ * A full kernel buffer then holds it up before the HWM is reached: 1 ms in vain, or up to 10 ms while that takes more.
  * Errors: EAGAIN (would wait, or waited that long), ENOTSUP (type cannot send), EFSM, EINVAL (ZMQ_SNDMORE on a
  * single-part type), EHOSTUNREACH (no such peer), ETERM, ENOTSOCK, EFAULT (NULL), EINTR, ENOMEM. */
 ZMQ_EXPORT int zmq_send(void *socket, const void *buf, size_t len, int flags);

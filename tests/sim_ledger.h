@@ -256,7 +256,8 @@ static inline void ledger_is_empty(struct zu_socket *socket)
     {
         struct zu_peer *peer = zu_container_of(link, struct zu_peer, link);
         if (peer->in_open)
-            CHECK(zu_pipe_count(peer->in).held == 0 || zu_pipe_feed_hides(peer->in), "nothing to read, %llu messages in the pipe",
+            CHECK(zu_pipe_count(peer->in).held == 0 || zu_pipe_feed_hides(peer->in),
+                  "nothing to read, %llu messages in the pipe",
                   (unsigned long long)zu_pipe_count(peer->in).held);
     }
 }

@@ -24,17 +24,26 @@ struct sink {
     struct chance chance;    /* whoever sends: how much it takes */
     unsigned patient;        /* sends that would have waited */
     bool is_full;            /* it takes nothing */
+    bool trickles;           /* it takes little, each time */
 };
 
 static struct sink sink;
 static struct ear near, far;
 static struct zu_peer *peer;
 
+static void rest(uint64_t ns)
+{
+    _Atomic uint32_t nobody = 0;
+    zu_futex_wait(&nobody, 0, zu_clock_ns() + ns);
+}
+
 static ssize_t sink_take(const struct iovec *pieces, size_t count)
 {
-    size_t taken = 0, room = sink.is_full                    ? 0
-                             : chance_below(&sink.chance, 3) ? SIZE_MAX
-                                                             : chance_below(&sink.chance, 90000);
+    size_t taken = 0, room = SIZE_MAX;
+    if (sink.is_full || sink.trickles)
+        room = sink.is_full ? 0 : 16;
+    else if (!chance_below(&sink.chance, 3))
+        room = chance_below(&sink.chance, 90000);
     cr_assert_not(atomic_exchange(&sink.is_in_use, true), "both send");
     for (size_t i = 0; i < count && taken < room; i++) {
         size_t size = pieces[i].iov_len < room - taken ? pieces[i].iov_len : room - taken;
@@ -122,7 +131,7 @@ static bool shard_sends(struct chance *chance)
         for (uint64_t busy = chance_below(chance, 4); busy; busy--)
             sched_yield();
         if (!chance_below(chance, 200))
-            zu_futex_wait(&(_Atomic uint32_t){0}, 0, zu_clock_ns() + 2 * PATIENCE); /* longer than anybody's patience */
+            rest(2 * PATIENCE); /* longer than anybody's patience */
         ssize_t sent = sink_take(pieces, (size_t)count);
         if (sent > 0)
             zu_pipe_handed(peer->out, (size_t)sent);
@@ -209,11 +218,31 @@ Test(outlet, a_shard_that_sends_is_waited_for_and_no_longer)
     end();
 }
 
+/* Else a peer that reads slowly but steadily could hold a sender for as long as it likes. */
+Test(outlet, a_kernel_that_takes_little_by_little_is_not_waited_for_to_the_end)
+{
+    enum { HUGE = 8 * 1024 * 1024 };
+    begin(0);
+    uint8_t *body = calloc(1, HUGE);
+    sink.trickles = true;
+    cr_assert(zu_outlet_peer_ops.send_large(peer, body, HUGE, PATIENCE));
+    cr_assert(sink.size > 0 && sink.size < HUGE, "%zu", sink.size);
+    cr_assert_eq(zu_pipe_count(peer->out).held, 1u);
+    cr_assert(peer->out_stalled_ns && peer->far_wanted_posted);
+    sink.trickles = false;
+    while (zu_pipe_count(peer->out).held)
+        zu_outlet_peer_ops.flush(peer, 0);
+    cr_assert_eq(sink.size, ZU_FRAME_HEAD_MAX + (size_t)HUGE);
+    zu_mailbox_run(&far.box);
+    free(body);
+    end();
+}
+
 static void *closer_run(void *arg)
 {
     (void)arg;
     uint64_t until_ns = zu_clock_ns() + PATIENCE_NS;
-    zu_futex_wait(&(_Atomic uint32_t){0}, 0, zu_clock_ns() + PATIENCE / 4);
+    rest(PATIENCE / 4);
     while (!zu_outlet_close(&peer->outlet))
         cr_assert_lt(zu_clock_ns(), until_ns);
     return NULL;

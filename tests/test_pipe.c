@@ -176,6 +176,34 @@ Test(pipe, a_sleeping_writer_is_woken_once_when_half_is_gone)
     }
 }
 
+/* A limit that changes, a reader that stops anywhere: whoever sleeps though half is free would sleep for ever. */
+Test(pipe, a_writer_is_not_left_asleep_when_half_is_gone)
+{
+    struct chance chance = chance_new("pipe half");
+    for (int run = 0; run < 300; run++) {
+        uint64_t hwm = 1 + chance_below(&chance, 40), written = 0, read = 0;
+        struct zu_pipe *pipe = pipe_with_ears(&ears, hwm);
+        bool sleeps = false;
+        for (int round = 0; round < 1000; round++) {
+            if (!chance_below(&chance, 100)) {
+                hwm = 1 + chance_below(&chance, chance_below(&chance, 2) ? 1000 : 10);
+                zu_pipe_set_hwm(pipe, hwm);
+            } else if (chance_below(&chance, 2) && written > read) {
+                cr_assert_eq(read_number(pipe), read);
+                read++;
+            } else if (!sleeps && zu_pipe_admits(pipe)) {
+                write_number(pipe, written++);
+            } else if (!sleeps) {
+                sleeps = zu_pipe_writer_sleep(pipe);
+            }
+            if (ear_heard(&ears.writer))
+                sleeps = false;
+            cr_assert(!sleeps || written - read > hwm / 2, "%d of %d are left", (int)(written - read), (int)hwm);
+        }
+        close_both(pipe);
+    }
+}
+
 Test(pipe, a_writer_that_is_awake_hears_nothing)
 {
     struct zu_pipe *pipe = pipe_with_ears(&ears, 10);

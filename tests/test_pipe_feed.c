@@ -651,6 +651,27 @@ Test(pipe_feed, a_sleeper_is_woken_for_many_while_more_is_sure_to_come)
     zu_pipe_leave(pipe);
 }
 
+Test(pipe_feed, parts_of_an_endless_message_do_not_hide_what_is_whole)
+{
+    static uint8_t part[9 + 1000];
+    struct zu_pipe *pipe = pipe_with_ears(&ears, 0);
+    struct zu_feed_want want;
+    struct zu_view view;
+    cr_assert_eq(zu_pipe_peek(pipe, &view), -EAGAIN);
+    zu_pipe_feed_expect(pipe, true);
+    cr_assert_eq(feed_until_heard(pipe, 1), 1u);
+    cr_assert(zu_pipe_feed_hides(pipe));
+    zu_frame_encode(part, ZU_FRAME_MORE, 1000);
+    unsigned parts = 0;
+    for (; parts < 400 && !ear_heard(&ears.reader); parts++)
+        cr_assert_eq(zu_pipe_feed_bytes(pipe, part, sizeof part, &no_limits, &want), 0);
+    cr_assert_lt(parts, 400u);
+    read_all(pipe);
+    cr_assert_eq(zu_pipe_count(pipe).held, 0);
+    zu_pipe_end(pipe);
+    zu_pipe_leave(pipe);
+}
+
 static void steady(struct feeder *feeder, unsigned messages, size_t *at)
 {
     struct zu_view view;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * To move without staying: allow that processor alone, which moves the thread before the call returns, then allow again
- * what was allowed before. Where a call is refused the thread stays where it is.
+ * what was allowed before; from then on that is the thread's own wish, also if its container is given more later. Where a
+ * call is refused the thread stays where it is.
  */
 #include "base/near.h"
 
 #include <sched.h>
+#include <string.h>
 
 _Thread_local struct zu_near zu_near;
 
@@ -21,6 +23,9 @@ bool zu_near_follow(void)
     CPU_SET(cpu, &there);
     if (sched_setaffinity(0, sizeof there, &there) < 0)
         return false;
-    sched_setaffinity(0, sizeof allowed, &allowed);
+    if (sched_setaffinity(0, sizeof allowed, &allowed) < 0) {
+        memset(&allowed, 0xff, sizeof allowed); /* what was allowed is no more: whatever is, then */
+        sched_setaffinity(0, sizeof allowed, &allowed);
+    }
     return true;
 }

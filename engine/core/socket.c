@@ -34,10 +34,10 @@ static void socket_wake(struct zu_mailbox *box)
     bool sleeps = atomic_load_explicit(&socket->asleep, memory_order_seq_cst) &&
                   atomic_exchange_explicit(&socket->asleep, 0, memory_order_seq_cst);
     int fd = atomic_load_explicit(&socket->event_fd, memory_order_seq_cst);
-    if (sleeps || fd >= 0)
+    if (sleeps) {
         zu_near_woke(atomic_load_explicit(&socket->ran_on, memory_order_relaxed));
-    if (sleeps)
         zu_futex_wake(&socket->asleep);
+    }
     if (fd >= 0)
         eventfd_write(fd, 1);
 }

@@ -44,10 +44,14 @@ static int live_get(void *context, int number, int64_t *ret_value)
     return 0;
 }
 
+enum { HURRY_MS = 100 };
+
 int zu_socket_set(struct zu_socket *socket, int number, const void *value, size_t size)
 {
     int err = zu_option_set(&socket->options, socket->type, number, value, size);
-    socket->pattern.out.patience_ns = socket->options.send_timeout_ms ? ZU_BALANCE_PATIENCE_NS : 0;
+    /* A timeout that is near leaves no time for that. */
+    bool hurries = socket->options.send_timeout_ms >= 0 && socket->options.send_timeout_ms < HURRY_MS;
+    socket->pattern.out.patience_ns = hurries ? 0 : ZU_BALANCE_PATIENCE_NS;
     if (!err && zu_option_effect(number) == ZU_OPTION_EFFECT_HWM)
         zu_socket_apply_hwm(socket);
     return err;

@@ -24,13 +24,6 @@ void zu_balance_init(struct zu_balance *balance)
     balance->patience_ns = ZU_BALANCE_PATIENCE_NS;
 }
 
-/* The link after `link`, round the head. */
-static struct zu_link *after(struct zu_balance *balance, struct zu_link *link)
-{
-    struct zu_link *next = link->next;
-    return next == &balance->writable ? next->next : next;
-}
-
 void zu_balance_add(struct zu_balance *balance, struct zu_peer *peer)
 {
     if (peer->out_full)
@@ -47,7 +40,7 @@ void zu_balance_add(struct zu_balance *balance, struct zu_peer *peer)
 static void leave_circle(struct zu_balance *balance, struct zu_peer *peer)
 {
     if (balance->turn == &peer->out_link)
-        balance->turn = after(balance, &peer->out_link);
+        zu_balance_turn(balance, peer);
     zu_list_remove(&peer->out_link);
     if (zu_list_is_empty(&balance->writable))
         balance->turn = &balance->writable;
@@ -129,7 +122,7 @@ static ZU_COLD bool send_large(struct zu_balance *balance, struct zu_peer *peer,
     if (part->more || balance->inside || !peer->ops->send_large ||
         !peer->ops->send_large(peer, part->data, part->size, patience_for(balance, peer, part->waits)))
         return false;
-    balance->turn = after(balance, &peer->out_link);
+    zu_balance_turn(balance, peer);
     return true;
 }
 
@@ -153,7 +146,7 @@ int zu_balance_send_slowly(struct zu_balance *balance, struct zu_part *part)
         flush(peer, patience_for(balance, peer, part->waits));
     balance->inside = part->more ? peer : NULL;
     if (!part->more)
-        balance->turn = after(balance, &peer->out_link);
+        zu_balance_turn(balance, peer);
     return 0;
 }
 

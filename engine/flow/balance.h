@@ -5,7 +5,7 @@
 
 #include "flow/peer.h"
 
-/* A stream that the kernel takes at memory speed is worth waiting for: by so much a send can be late for nothing. */
+/* A stream that the kernel takes at memory speed is worth waiting for: for its next room so long, in vain perhaps. */
 #define ZU_BALANCE_PATIENCE_NS 1000000
 
 /* What an application hands in: one frame. */
@@ -23,7 +23,7 @@ struct zu_balance {
     struct zu_link *turn;     /* next one; &writable when there is none */
     struct zu_link full;      /* peers without room when last looked at, their writers asleep */
     struct zu_peer *inside;   /* its message is unfinished */
-    uint64_t patience_ns;     /* a sender that waits may be held so long by a full kernel buffer; 0 for not at all */
+    uint64_t patience_ns;     /* how long a sender that waits may wait for a full kernel buffer, each time; 0 for not at all */
     bool dropping;            /* that peer died in mid-message: the remaining frames are swallowed */
 };
 

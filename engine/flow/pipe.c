@@ -96,9 +96,9 @@ void zu_pipe_reader_check(struct zu_pipe *pipe)
     pipe->r_checked = pipe->r_read;
     /* seq_cst on the count, then on the sleeper; the writer does the opposite in zu_pipe_writer_sleep. */
     atomic_exchange_explicit(&pipe->read_count, pipe->r_read, memory_order_seq_cst);
-    uint64_t half = atomic_load_explicit(&pipe->hwm, memory_order_relaxed) / 2;
+    uint64_t hwm = atomic_load_explicit(&pipe->hwm, memory_order_relaxed), half = hwm / 2;
     uint64_t held = atomic_load_explicit(&pipe->write_count, memory_order_relaxed) - pipe->r_read;
-    pipe->r_check_at = pipe->r_read + half + 1;
+    pipe->r_check_at = pipe->r_read + hwm - half;
     if (held <= half)
         wake_writer(pipe);
     else if (atomic_load_explicit(&pipe->writer_asleep, memory_order_seq_cst))

@@ -203,8 +203,8 @@ void zu_pipe_publish(struct zu_pipe *pipe, uint64_t flags);
 void zu_pipe_add_ref(struct zu_pipe *pipe, uintptr_t owner, const void *data, uint64_t size);
 
 /*
- * The common case of zu_pipe_write, without a call: a whole message of a small frame, room in the chunk, and a reader that
- * polls, so that nobody need be woken. False, with nothing done: it is not this case.
+ * The common case of zu_pipe_write, without a call: a whole message of a small frame, with room for it in the chunk. False,
+ * with nothing done: it is not this case.
  */
 ZU_INLINE bool zu_pipe_write_quickly(struct zu_pipe *pipe, const void *data, size_t size)
 {
@@ -278,7 +278,8 @@ ZU_INLINE void zu_pipe_consumed(struct zu_pipe *pipe, uint64_t messages)
     /* release: the chunk bytes are read before the writer may count the room. Pairs with admit_slow. */
     atomic_store_explicit(&pipe->read_count, pipe->r_read, memory_order_release);
     uint64_t hwm = atomic_load_explicit(&pipe->hwm, memory_order_relaxed);
-    if (zu_unlikely(pipe->r_read >= pipe->r_check_at) && hwm)
+    /* By the limit of today too: r_check_at may stem from a higher one. */
+    if (zu_unlikely(pipe->r_read >= pipe->r_check_at || pipe->r_read - pipe->r_checked >= (hwm + 1) / 2) && hwm)
         zu_pipe_reader_check(pipe);
 }
 

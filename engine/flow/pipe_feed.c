@@ -93,7 +93,7 @@ static bool is_hidden(struct zu_pipe *pipe)
 
 static void scan_publish(struct zu_pipe *pipe, uint32_t messages)
 {
-    if (!messages)
+    if (!messages && !pipe->w_hides)
         return;
     uint64_t count = atomic_load_explicit(&pipe->write_count, memory_order_relaxed) + messages;
     atomic_store_explicit(&pipe->write_count, count, memory_order_release);

@@ -50,8 +50,8 @@ struct zu_driver_ops {
     /* Sends op->message's pieces; may be short, and then says how much was taken. */
     void (*send)(struct zu_driver *driver, struct zu_op *op, int fd);
     /*
-     * Any thread, while no send is busy on `fd`: sends what is taken, waiting at most `patience_ns` for room when nothing
-     * is. Bytes, or a negative errno.
+     * Any thread, while no send is busy on `fd`: sends what is taken, waiting at most `patience_ns`, below a second, for
+     * room when nothing is. Bytes, or a negative errno.
      */
     ssize_t (*send_now)(struct zu_driver *driver, int fd, const struct msghdr *message, uint64_t patience_ns);
     /* Each result is a new non-blocking, close-on-exec descriptor. */

@@ -60,9 +60,11 @@ static void on_fat(struct zu_chunk_watcher *watcher)
 static ZU_COLD void move_near(struct zu_shard *shard)
 {
     uint64_t now_ns = zu_shard_now_ns(shard);
-    if (now_ns - shard->moved_ns >= MOVE_NS && zu_near_follow())
-        shard->moved_ns = now_ns;
     zu_near.wakes = 0;
+    if (now_ns - shard->moved_ns < MOVE_NS)
+        return;
+    shard->moved_ns = now_ns;
+    zu_near_follow();
 }
 
 int zu_shard_init(struct zu_shard *shard, struct zu_driver *driver)

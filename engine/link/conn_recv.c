@@ -183,8 +183,10 @@ static int arrived(struct zu_conn *conn, size_t size, struct zu_chunk *chunk)
     if (zu_unlikely(!conn->ready))
         return handshake(conn, chunk, ZU_RECEIVE_HEADROOM, (uint32_t)size);
     zu_heartbeat_heard(conn);
-    if (conn->rx_direct)
+    if (conn->rx_direct) {
+        zu_pipe_feed_expect(conn->peer->in, false);
         return direct_arrived(conn, size);
+    }
     /* A full buffer means more behind it: one at a time then, or the kernel fills them all before we see the first. */
     conn->rx_streams = size == ZU_RECEIVE_SIZE;
     zu_pipe_feed_expect(conn->peer->in, conn->rx_streams);
@@ -202,7 +204,7 @@ static void hold_back(struct zu_conn *conn)
             conn->rx_paused = zu_shard_timer(conn->shard, &conn->rx_pace, PACE_NS) == 0;
     }
     if (conn->ready && zu_pipe_feed_hides(conn->peer->in)) {
-        if (conn->rx_paused)
+        if (conn->rx_paused || conn->large_size)
             zu_pipe_feed_show(conn->peer->in);
         else
             zu_shard_at_pause(conn->shard, &conn->rx_show);

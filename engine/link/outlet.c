@@ -2,7 +2,7 @@
 /*
  * Ownership is one word: closed, idle, the application's, the shard's; a mark beside either owner says that the other
  * waits for it. Whoever owns it is the pipe's reader for that time. Errors of a send are left to the shard, which
- * meets them again and ends the connection; a full kernel buffer too, since only a ring can wait for it.
+ * meets them again and ends the connection; a full kernel buffer too, when the sender may not wait or has waited enough.
  */
 #include "link/outlet.h"
 
@@ -14,7 +14,7 @@
 
 enum { CLOSED, IDLE, APPLICATION, APPLICATION_WANTED, SHARD, SHARD_WANTED };
 
-enum { PIECES = 64, BATCH_BYTES = 256 * 1024 };
+enum { PIECES = 64, BATCH_BYTES = 256 * 1024, HOLD_NS = 10000000 };
 
 void zu_outlet_open(struct zu_outlet *outlet, struct zu_driver *driver, int fd)
 {
@@ -64,17 +64,31 @@ bool zu_outlet_close(struct zu_outlet *outlet)
     return true;
 }
 
-static ssize_t send_waiting(struct zu_peer *peer, const struct msghdr *message, uint64_t patience_ns)
+/* How long a sender may be held up by the kernel. */
+struct patience {
+    uint64_t each_ns;  /* waiting for room once; 0 when there is no patience, or no more */
+    uint64_t until_ns; /* all in all: a kernel that takes a little again and again must not hold it for ever */
+};
+
+static struct patience patience_begin(uint64_t patience_ns)
 {
-    struct zu_outlet *outlet = &peer->outlet;
-    ssize_t sent = outlet->driver->ops->send_now(outlet->driver, outlet->fd, message, patience_ns);
-    if (patience_ns)
-        peer->out_stalled_ns = sent == -EAGAIN ? zu_clock_ns() : 0;
+    return (struct patience){.each_ns = patience_ns, .until_ns = patience_ns ? zu_clock_ns() + HOLD_NS : 0};
+}
+
+static ssize_t send_waiting(struct zu_peer *peer, const struct msghdr *message, struct patience *patience)
+{
+    struct zu_driver *driver = peer->outlet.driver;
+    uint64_t now_ns = patience->each_ns ? zu_clock_ns() : 0;
+    if (now_ns > patience->until_ns)
+        patience->each_ns = 0;
+    ssize_t sent = driver->ops->send_now(driver, peer->outlet.fd, message, patience->each_ns);
+    if (now_ns && (sent == -EAGAIN || !patience->each_ns))
+        peer->out_stalled_ns = zu_clock_ns();
     return sent;
 }
 
 /* Returns whether everything went out. */
-static bool send_all(struct zu_peer *peer, uint64_t patience_ns)
+static bool send_all(struct zu_peer *peer, struct patience *patience)
 {
     struct zu_pipe *out = peer->out;
     struct iovec pieces[PIECES];
@@ -85,11 +99,11 @@ static bool send_all(struct zu_peer *peer, uint64_t patience_ns)
         if (count <= 0)
             return true;
         message.msg_iovlen = (size_t)count;
-        ssize_t sent = send_waiting(peer, &message, patience_ns);
+        ssize_t sent = send_waiting(peer, &message, patience);
         if (sent < 0)
             return false;
         zu_pipe_handed(out, (size_t)sent);
-        if ((size_t)sent < bytes && !patience_ns)
+        if ((size_t)sent < bytes && !patience->each_ns)
             return false;
     }
 }
@@ -140,7 +154,8 @@ static void flush(struct zu_peer *peer, uint64_t patience_ns)
         errno = saved;
         return;
     }
-    bool all = send_all(peer, patience_ns);
+    struct patience patience = patience_begin(patience_ns);
+    bool all = send_all(peer, &patience);
     if (all)
         peer->out_stalled_ns = 0;
     errno = saved;
@@ -161,29 +176,27 @@ static bool keep_rest(struct zu_pipe *out, struct zu_buf *buf, const void *data,
 }
 
 /* As owner, with the pipe drained. 1: all went; 0: a part went and the rest is kept; -1: nothing happened. */
-static int send_past(struct zu_peer *peer, struct zu_buf *buf, const void *data, size_t size, uint64_t patience_ns)
+static int send_past(struct zu_peer *peer, struct zu_buf *buf, const void *data, size_t size, struct patience *patience)
 {
     uint8_t head[ZU_FRAME_HEAD_MAX];
-    size_t head_size = zu_frame_encode(head, 0, size), all = head_size + size, done = 0;
-    while (done < all) {
-        struct iovec pieces[2] = {{.iov_base = head, .iov_len = head_size},
-                                  {.iov_base = (void *)(uintptr_t)data, .iov_len = size}};
-        bool is_headless = done >= head_size;
-        if (is_headless) {
-            pieces[1].iov_base = (uint8_t *)pieces[1].iov_base + (done - head_size);
-            pieces[1].iov_len = all - done;
-        } else {
-            pieces[0].iov_base = head + done;
-            pieces[0].iov_len = head_size - done;
-        }
-        struct msghdr message = {.msg_iov = pieces + is_headless, .msg_iovlen = 2 - is_headless};
-        ssize_t sent = send_waiting(peer, &message, patience_ns);
+    struct iovec pieces[2] = {
+        {.iov_base = head, .iov_len = zu_frame_encode(head, 0, size)},
+        {.iov_base = (void *)(uintptr_t)data, .iov_len = size},
+    };
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 2};
+    size_t all = pieces[0].iov_len + size, done = 0;
+    do {
+        ssize_t sent = send_waiting(peer, &message, patience);
         if (sent <= 0)
             break;
         done += (size_t)sent;
-        if (!patience_ns)
-            break;
-    }
+        for (size_t i = 0, left = (size_t)sent; i < 2; i++) {
+            size_t step = left < pieces[i].iov_len ? left : pieces[i].iov_len;
+            pieces[i].iov_base = (uint8_t *)pieces[i].iov_base + step;
+            pieces[i].iov_len -= step;
+            left -= step;
+        }
+    } while (done < all && patience->each_ns);
     if (done == 0)
         return -1;
     if (done < all)
@@ -200,10 +213,11 @@ static bool send_large(struct zu_peer *peer, const void *data, size_t size, uint
         errno = saved;
         return false;
     }
+    struct patience patience = patience_begin(patience_ns);
     /* Memory first: once a part of the message is out, keeping the rest must not fail. */
     struct zu_buf *buf = zu_buf_new(size);
-    bool all = buf && zu_pipe_reserve(peer->out) == 0 && send_all(peer, patience_ns);
-    int done = all ? send_past(peer, buf, data, size, patience_ns) : -1;
+    bool all = buf && zu_pipe_reserve(peer->out) == 0 && send_all(peer, &patience);
+    int done = all ? send_past(peer, buf, data, size, &patience) : -1;
     if (buf && done < 0)
         zu_buf_unref(buf);
     if (done == 1)

@@ -24,6 +24,8 @@ enum {
     DEPOT_BYTES = 8 * 1024 * 1024, /* what the depot keeps in all; more goes back to the allocator */
 };
 
+_Static_assert(STACK_BYTES >> (SMALL_SHIFT + ZU_BUF_QUICK - 1) >= STACK_MAX, "quick classes have no lower limit");
+
 /* Shared by all threads, under its lock. */
 struct depot {
     pthread_mutex_t lock;             /* guards the rest; held for a few instructions per batch */

@@ -28,7 +28,7 @@ struct zu_buf {
 
 enum {
     ZU_BUF_SMALL_SHIFT = 7, /* the first class, 128 bytes: header and the smallest bodies */
-    ZU_BUF_QUICK = 3,       /* classes that need no call while the thread's stack is neither dry nor full: up to 512 bytes */
+    ZU_BUF_QUICK = 3, /* classes that need no call while the thread's stack is neither dry nor full: up to 512 bytes */
     ZU_BUF_STACK_MAX = 256, /* blocks of one small class that a thread keeps */
 };
 
@@ -75,8 +75,9 @@ ZU_INLINE void zu_buf_unref(struct zu_buf *buf)
 {
     /* A sole holder cannot race with anyone. acquire: pairs with the release half of the others' decrements. */
     if (zu_likely(atomic_load_explicit(&buf->refs, memory_order_acquire) == 1)) {
-        struct zu_buf_stack *stack = zu_buf_stacks + buf->pool_class;
-        if (zu_likely(buf->pool_class < ZU_BUF_QUICK && zu_buf_stacks && stack->count < ZU_BUF_STACK_MAX - 1)) {
+        struct zu_buf_stack *stack =
+            zu_buf_stacks && buf->pool_class < ZU_BUF_QUICK ? &zu_buf_stacks[buf->pool_class] : NULL;
+        if (zu_likely(stack && stack->count < ZU_BUF_STACK_MAX - 1)) {
             buf->hint = stack->top;
             stack->top = buf;
             stack->count++;
