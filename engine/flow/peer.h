@@ -21,6 +21,7 @@ struct zu_outlet {
     _Atomic uint32_t state;   /* see link/outlet.h */
     int fd;                   /* the connection's descriptor; written before the state says idle */
     struct zu_driver *driver; /* whose it is; likewise */
+    _Atomic int waits_on;     /* the processor of the thread that last waited for it; relaxed, a hint */
 };
 
 /* What the far side offers. */

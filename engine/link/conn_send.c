@@ -113,7 +113,8 @@ void zu_conn_send(struct zu_conn *conn)
 
 void zu_conn_stream_look(struct zu_conn *conn)
 {
-    bool trusted = !conn->tx.busy && was_handed_over(conn);
+    bool flows = was_handed_over(conn) || zu_outlet_is_applications(&conn->peer->outlet);
+    bool trusted = !conn->tx.busy && flows;
     if (!trusted || zu_shard_timer(conn->shard, &conn->tx_stream, STREAM_TRUST_NS) < 0)
         zu_conn_send(conn);
 }

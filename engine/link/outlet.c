@@ -7,8 +7,10 @@
 #include "link/outlet.h"
 
 #include <errno.h>
+#include <sched.h>
 
 #include "base/futex.h"
+#include "base/near.h"
 #include "flow/pipe_drain.h"
 #include "io/driver.h"
 
@@ -49,8 +51,16 @@ void zu_outlet_give(struct zu_outlet *outlet)
     while (!atomic_compare_exchange_weak_explicit(&outlet->state, &state, state == SHARD ? IDLE : APPLICATION,
                                                   memory_order_release, memory_order_relaxed))
         ;
-    if (state == SHARD_WANTED)
+    if (state == SHARD_WANTED) {
+        zu_near_woke(atomic_load_explicit(&outlet->waits_on, memory_order_relaxed));
         zu_futex_wake(&outlet->state);
+    }
+}
+
+bool zu_outlet_is_applications(const struct zu_outlet *outlet)
+{
+    uint32_t state = atomic_load_explicit(&outlet->state, memory_order_relaxed);
+    return state == APPLICATION || state == APPLICATION_WANTED;
 }
 
 bool zu_outlet_close(struct zu_outlet *outlet)
@@ -114,6 +124,7 @@ static bool application_take_over(struct zu_peer *peer, uint64_t patience_ns)
     struct zu_outlet *outlet = &peer->outlet;
     uint32_t state = SHARD;
     uint64_t until_ns = zu_clock_ns() + patience_ns;
+    atomic_store_explicit(&outlet->waits_on, sched_getcpu(), memory_order_relaxed);
     if (!atomic_compare_exchange_strong_explicit(&outlet->state, &state, SHARD_WANTED, memory_order_relaxed,
                                                  memory_order_relaxed))
         return false;

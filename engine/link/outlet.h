@@ -18,6 +18,8 @@ void zu_outlet_open(struct zu_outlet *outlet, struct zu_driver *driver, int fd);
 /* True: the write side is the shard's until give. False: a thread is sending; it will post far_wanted. */
 bool zu_outlet_take(struct zu_outlet *outlet);
 void zu_outlet_give(struct zu_outlet *outlet);
+/* True: a thread is sending right now; what it leaves it will tell. */
+bool zu_outlet_is_applications(const struct zu_outlet *outlet);
 /* True: nobody uses the descriptor, or will. False: a thread is sending; it will post far_wanted. */
 bool zu_outlet_close(struct zu_outlet *outlet);
 
