@@ -10,18 +10,12 @@
 
 #include <errno.h>
 
-/* Unread bytes at which the writer goes slow, and how many the reader leaves when it wakes it. Half a core's cache. */
-#ifndef LAG_HIGH
-#define LAG_HIGH (384 * 1024)
-#endif
-#define LAG_LOW (LAG_HIGH / 3)
-/* Bytes that a sleeping reader is woken for, while they come by full buffers. */
-#ifndef HIDE_MAX
-#define HIDE_MAX (192 * 1024)
-#endif
-
-/* How far the scan asks for bytes ahead: each head's place depends on the one before, so the cache must not be waited for. */
-enum { PREFETCH_BYTES = 1024 };
+enum {
+    LAG_HIGH = 384 * 1024, /* unread bytes at which the writer goes slow: half a core's cache */
+    LAG_LOW = LAG_HIGH / 3, /* how many the reader leaves when it wakes it */
+    HIDE_MAX = 192 * 1024, /* bytes that a sleeping reader is woken for, while they come by full buffers */
+    PREFETCH_BYTES = 1024, /* how far the scan asks ahead: each head's place depends on the one before, so it must not wait */
+};
 
 static int scan_frame(struct zu_pipe *pipe, uint8_t *at, const struct zu_frame_head *head,
                       const struct zu_feed_limits *limits)

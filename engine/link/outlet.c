@@ -124,6 +124,7 @@ static bool application_take_over(struct zu_peer *peer, uint64_t patience_ns)
     struct zu_outlet *outlet = &peer->outlet;
     uint32_t state = SHARD;
     uint64_t until_ns = zu_clock_ns() + patience_ns;
+    int saved = errno;
     atomic_store_explicit(&outlet->waits_on, sched_getcpu(), memory_order_relaxed);
     if (!atomic_compare_exchange_strong_explicit(&outlet->state, &state, SHARD_WANTED, memory_order_relaxed,
                                                  memory_order_relaxed))
@@ -131,6 +132,7 @@ static bool application_take_over(struct zu_peer *peer, uint64_t patience_ns)
     while (zu_futex_wait(&outlet->state, SHARD_WANTED, until_ns) == 0 &&
            atomic_load_explicit(&outlet->state, memory_order_relaxed) == SHARD_WANTED)
         ;
+    errno = saved;
     state = SHARD_WANTED;
     /* acquire: as in take. */
     bool withdrawn = atomic_compare_exchange_strong_explicit(&outlet->state, &state, SHARD, memory_order_acquire,
@@ -160,11 +162,9 @@ static void application_give(struct zu_peer *peer, bool all)
 
 static void flush(struct zu_peer *peer, uint64_t patience_ns)
 {
-    int saved = errno;
-    if (!application_take(peer, patience_ns)) {
-        errno = saved;
+    if (!application_take(peer, patience_ns))
         return;
-    }
+    int saved = errno;
     struct patience patience = patience_begin(patience_ns);
     bool all = send_all(peer, &patience);
     if (all)
@@ -219,11 +219,9 @@ static int send_past(struct zu_peer *peer, struct zu_buf *buf, const void *data,
 
 static bool send_large(struct zu_peer *peer, const void *data, size_t size, uint64_t patience_ns)
 {
-    int saved = errno;
-    if (!application_take(peer, patience_ns)) {
-        errno = saved;
+    if (!application_take(peer, patience_ns))
         return false;
-    }
+    int saved = errno;
     struct patience patience = patience_begin(patience_ns);
     /* Memory first: once a part of the message is out, keeping the rest must not fail. */
     struct zu_buf *buf = zu_buf_new(size);

@@ -71,34 +71,19 @@ static unsigned stack_limit(unsigned pool_class)
     return limit > STACK_MAX ? STACK_MAX : limit < 2 ? 2 : (unsigned)limit;
 }
 
-static struct zu_buf *stack_pop(struct zu_buf_stack *stack)
-{
-    struct zu_buf *buf = stack->top;
-    stack->top = buf->hint;
-    stack->count--;
-    return buf;
-}
-
-static void stack_push(struct zu_buf_stack *stack, struct zu_buf *buf)
-{
-    buf->hint = stack->top;
-    stack->top = buf;
-    stack->count++;
-}
-
 /* Moves up to `count` blocks; what does not fit the depot's bound is freed. */
 static void depot_give(unsigned pool_class, struct zu_buf_stack *from, unsigned count)
 {
     struct zu_buf_stack *to = &depot.stacks[pool_class];
     pthread_mutex_lock(&depot.lock);
     while (count && from->count && depot.bytes + class_size(pool_class) <= DEPOT_BYTES) {
-        stack_push(to, stack_pop(from));
+        zu_buf_stack_push(to, zu_buf_stack_pop(from));
         depot.bytes += class_size(pool_class);
         count--;
     }
     pthread_mutex_unlock(&depot.lock);
     while (count-- && from->count)
-        zu_free(stack_pop(from), class_size(pool_class));
+        zu_free(zu_buf_stack_pop(from), class_size(pool_class));
 }
 
 static void depot_take(unsigned pool_class, struct zu_buf_stack *to, unsigned count)
@@ -106,7 +91,7 @@ static void depot_take(unsigned pool_class, struct zu_buf_stack *to, unsigned co
     struct zu_buf_stack *from = &depot.stacks[pool_class];
     pthread_mutex_lock(&depot.lock);
     for (; count && from->count; count--) {
-        stack_push(to, stack_pop(from));
+        zu_buf_stack_push(to, zu_buf_stack_pop(from));
         depot.bytes -= class_size(pool_class);
     }
     pthread_mutex_unlock(&depot.lock);
@@ -156,7 +141,7 @@ static struct zu_buf *block_new(unsigned pool_class)
     struct zu_buf_stack *stack = &stacks[pool_class];
     if (!stack->top)
         depot_take(pool_class, stack, stack_limit(pool_class) / 2);
-    return stack->top ? stack_pop(stack) : block_made(pool_class);
+    return stack->top ? zu_buf_stack_pop(stack) : block_made(pool_class);
 }
 
 struct zu_buf *zu_buf_new_slowly(size_t size)
@@ -215,7 +200,7 @@ static void block_free(struct zu_buf *buf, unsigned pool_class)
     }
     struct zu_buf_stack *stack = &stacks[pool_class];
     atomic_store_explicit(&buf->refs, 1, memory_order_relaxed); /* nobody else has it */
-    stack_push(stack, buf);
+    zu_buf_stack_push(stack, buf);
     if (zu_unlikely(stack->count >= stack_limit(pool_class)))
         depot_give(pool_class, stack, stack->count / 2);
 }

@@ -41,6 +41,22 @@ struct zu_buf_stack {
 /* This thread's, the first of CLASS_COUNT; NULL before it has any, and when it exits. */
 extern _Thread_local struct zu_buf_stack *zu_buf_stacks;
 
+/* Of a stack that is not empty. */
+ZU_INLINE struct zu_buf *zu_buf_stack_pop(struct zu_buf_stack *stack)
+{
+    struct zu_buf *buf = stack->top;
+    stack->top = buf->hint;
+    stack->count--;
+    return buf;
+}
+
+ZU_INLINE void zu_buf_stack_push(struct zu_buf_stack *stack, struct zu_buf *buf)
+{
+    buf->hint = stack->top;
+    stack->top = buf;
+    stack->count++;
+}
+
 struct zu_buf *zu_buf_new_slowly(size_t size);
 
 /* A buffer of at least `size` bytes with one reference, or NULL. */
@@ -50,10 +66,8 @@ ZU_INLINE struct zu_buf *zu_buf_new(size_t size)
     if (zu_likely(size <= (1u << (ZU_BUF_SMALL_SHIFT + ZU_BUF_QUICK - 1)) - sizeof(struct zu_buf) && zu_buf_stacks)) {
         unsigned class = (total > 1u << ZU_BUF_SMALL_SHIFT) + (total > 2u << ZU_BUF_SMALL_SHIFT);
         struct zu_buf_stack *stack = &zu_buf_stacks[class];
-        struct zu_buf *buf = stack->top;
-        if (zu_likely(buf != NULL)) {
-            stack->top = buf->hint;
-            stack->count--;
+        if (zu_likely(stack->top != NULL)) {
+            struct zu_buf *buf = zu_buf_stack_pop(stack);
             buf->size = size;
             return buf;
         }
@@ -78,9 +92,7 @@ ZU_INLINE void zu_buf_unref(struct zu_buf *buf)
         struct zu_buf_stack *stack =
             zu_buf_stacks && buf->pool_class < ZU_BUF_QUICK ? &zu_buf_stacks[buf->pool_class] : NULL;
         if (zu_likely(stack && stack->count < ZU_BUF_STACK_MAX - 1)) {
-            buf->hint = stack->top;
-            stack->top = buf;
-            stack->count++;
+            zu_buf_stack_push(stack, buf);
             return;
         }
         zu_buf_free(buf);
