@@ -35,8 +35,10 @@ static int msg_send(struct channel *channel, uint64_t word)
 
     if (zmq_msg_init_size(&message, channel->size) < 0)
         return -errno;
-    word_put(channel->buffer, channel->tail, word);
-    memcpy(zmq_msg_data(&message), channel->buffer, channel->size);
+    /* The word goes into the message, as a program builds one in place: no copy here follows fresh stores. */
+    char *body = zmq_msg_data(&message);
+    memcpy(body, channel->buffer, channel->size);
+    word_put(body, channel->tail, word);
     if (zmq_msg_send(&message, channel->socket, 0) == (int)channel->size)
         return 0;
     int result = -errno;

@@ -20,7 +20,7 @@
  * the longest that what it leaves behind can be late: soon if we had to help last time, later if it handed over everything
  * by itself.
  */
-enum { STREAM_MESSAGES = 32, STREAM_LOOK_NS = 100000, STREAM_TRUST_NS = 200000 };
+enum { STREAM_MESSAGES = 32, STREAM_LOOK_NS = 100000, STREAM_TRUST_NS = 400000 };
 
 static void send_pieces(struct zu_conn *conn, size_t count)
 {
