@@ -263,6 +263,27 @@ Test(pipe_drain, a_reader_that_stays_awake_is_not_told)
     zu_pipe_leave(pipe);
 }
 
+/* A shard takes a hand-over by the writer for a stream, and looks late: a dialogue must not be taken for one. */
+Test(pipe_drain, only_a_stream_is_asked_to_hand_over)
+{
+    static const size_t sizes[] = {8, 64, 1000, 8000, 16384, ZU_PIPE_COPY_MAX};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        model_reset();
+        struct zu_pipe *pipe = pipe_with_ears(&ears, 0);
+        for (int round = 0; round < 50; round++) {
+            cr_assert_eq(gather(pipe, PIECES_MAX, SIZE_MAX), 0u);
+            write_part(pipe, sizes[i], false, false);
+            cr_assert_not(pipe->w_flush_due, "message %d of %zu bytes", round, sizes[i]);
+            handed(pipe, gather(pipe, PIECES_MAX, SIZE_MAX));
+        }
+        for (size_t written = 0; written < 300000; written += sizes[i] + ZU_FRAME_HEAD_MAX)
+            write_part(pipe, sizes[i], false, false);
+        cr_assert(pipe->w_flush_due, "%zu bytes", sizes[i]);
+        zu_pipe_end(pipe);
+        zu_pipe_leave(pipe);
+    }
+}
+
 Test(pipe_drain, bytes_under_way_count_until_the_kernel_has_them)
 {
     model_reset();

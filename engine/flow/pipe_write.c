@@ -75,7 +75,8 @@ ZU_COLD int zu_pipe_chunk_next(struct zu_pipe *pipe, uint32_t need)
     if (!chunk)
         return -ENOMEM;
     zu_pipe_chunk_link(pipe, chunk);
-    pipe->w_flush_due = true;
+    /* Not in a dialogue, whose reader sleeps by now: it would take the writer's help for a stream, and look late. */
+    pipe->w_flush_due |= pipe->w_rung == ZU_CHUNK_RUNG_TOP;
     return 0;
 }
 
