@@ -90,6 +90,14 @@ static int look_at_fds(zmq_pollitem_t *items, int count, struct pollfd *fds, uin
     return ready;
 }
 
+static void rest(zmq_pollitem_t *items, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (items[i].socket)
+            zu_socket_rest(items[i].socket);
+    }
+}
+
 static int poll_with(zmq_pollitem_t *items, int count, struct pollfd *fds, uint64_t until_ns)
 {
     int err = fill_fds(items, count, fds);
@@ -100,6 +108,8 @@ static int poll_with(zmq_pollitem_t *items, int count, struct pollfd *fds, uint6
         if (ready < 0)
             return ready;
         bool no_wait = ready || late || until_ns == 0;
+        if (!no_wait)
+            rest(items, count);
         int fds_ready = look_at_fds(items, count, fds, no_wait ? 0 : until_ns);
         if (fds_ready < 0)
             return fds_ready;

@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 
+#include "flow/pipe_wake.h"
 #include "peers.h"
 
 enum { PEERS = 5 };
@@ -166,6 +167,52 @@ Test(balance, without_peers_there_is_no_room)
     near_close(peers[0]);
     cr_assert_eq(near_send(0, false), -EAGAIN);
     peer_end(peers[0]);
+}
+
+static struct zu_peer *flushed;
+
+static void flush_note(struct zu_peer *peer, uint64_t patience_ns)
+{
+    cr_assert_eq(patience_ns, 0u);
+    flushed = peer;
+}
+
+/* The peer whose pipe the next rest hands over, and that it is the only one. */
+static struct zu_peer *rest_flushes(void)
+{
+    flushed = NULL;
+    zu_balance_rest(&pattern.out);
+    return flushed;
+}
+
+Test(balance, a_thread_that_rests_hands_over_what_it_wrote_last)
+{
+    begin(3, 0);
+    struct zu_peer_ops ops = *peers[0]->ops;
+    ops.flush = flush_note;
+    for (int i = 0; i < 3; i++)
+        peers[i]->ops = &ops;
+    cr_assert_null(rest_flushes(), "nothing was written");
+    for (uint64_t n = 0; n < 3; n++) {
+        near_send(n, false);
+        cr_assert_null(rest_flushes(), "the note is on its way");
+    }
+    for (uint64_t n = 0; n < 3; n++) {
+        expect_message(peers[n], n);
+        zu_pipe_reader_poll(peers[n]->out);
+        cr_assert_null(rest_flushes(), "all of it has been taken");
+    }
+    for (uint64_t n = 0; n < 6; n++) {
+        near_send(n, false);
+        cr_assert_eq(rest_flushes(), peers[n % 3]);
+    }
+    near_send(6, true);
+    cr_assert_null(rest_flushes(), "half a message");
+    near_send(6, false);
+    cr_assert_eq(rest_flushes(), peers[0]);
+    end(3);
+    begin(0, 0);
+    cr_assert_null(rest_flushes(), "nobody there");
 }
 
 /* Peers come and go, fill and drain. */

@@ -25,6 +25,7 @@ struct sink {
     unsigned patient;        /* sends that would have waited */
     bool is_full;            /* it takes nothing */
     bool trickles;           /* it takes little, each time */
+    uint64_t now_ns;         /* its clock */
 };
 
 static struct sink sink;
@@ -61,11 +62,18 @@ static ssize_t send_now(struct zu_driver *driver, int fd, const struct msghdr *m
 {
     (void)driver;
     cr_assert_eq(fd, 7);
+    cr_assert(zu_outlet_is_applications(&peer->outlet));
     sink.patient += patience_ns > 0;
     return sink_take(message->msg_iov, message->msg_iovlen);
 }
 
-static const struct zu_driver_ops sink_ops = {.name = "sink", .send_now = send_now};
+static uint64_t now_ns(struct zu_driver *driver)
+{
+    (void)driver;
+    return sink.now_ns;
+}
+
+static const struct zu_driver_ops sink_ops = {.name = "sink", .send_now = send_now, .now_ns = now_ns};
 
 static void no_event(struct zu_peer *at)
 {
@@ -206,8 +214,11 @@ Test(outlet, a_shard_that_sends_is_waited_for_and_no_longer)
     begin(0);
     cr_assert(zu_outlet_take(&peer->outlet));
     cr_assert_eq(zu_pipe_write(peer->out, "x", 1, false), 0);
+    cr_assert_not(zu_outlet_is_applications(&peer->outlet));
     uint64_t before_ns = zu_clock_ns();
+    peer->outlet.waits_on = -1;
     zu_outlet_peer_ops.flush(peer, PATIENCE);
+    cr_assert_geq(peer->outlet.waits_on, 0, "for the shard to come near");
     cr_assert_geq(zu_clock_ns() - before_ns, (uint64_t)PATIENCE);
     cr_assert(peer->out_stalled_ns);
     cr_assert_eq(zu_pipe_count(peer->out).held, 1u);
@@ -235,6 +246,38 @@ Test(outlet, a_kernel_that_takes_little_by_little_is_not_waited_for_to_the_end)
     cr_assert_eq(sink.size, ZU_FRAME_HEAD_MAX + (size_t)HUGE);
     zu_mailbox_run(&far.box);
     free(body);
+    end();
+}
+
+static void hand_over_at(uint64_t at_ns)
+{
+    sink.now_ns = at_ns;
+    cr_assert_eq(zu_pipe_write(peer->out, "x", 1, false), 0);
+    do
+        zu_outlet_peer_ops.flush(peer, 0);
+    while (zu_pipe_count(peer->out).held);
+}
+
+Test(outlet, the_gap_is_the_longer_of_the_last_two_batches_apart_and_the_time_since)
+{
+    begin(0);
+    hand_over_at(1000);
+    hand_over_at(1050);
+    cr_assert_eq(zu_outlet_gap_ns(&peer->outlet), 50u);
+    sink.now_ns = 1090;
+    cr_assert_eq(zu_outlet_gap_ns(&peer->outlet), 50u);
+    sink.now_ns = 1300;
+    cr_assert_eq(zu_outlet_gap_ns(&peer->outlet), 250u);
+    hand_over_at(1300);
+    cr_assert_eq(zu_outlet_gap_ns(&peer->outlet), 250u);
+    hand_over_at(1310);
+    cr_assert_eq(zu_outlet_gap_ns(&peer->outlet), 10u);
+    sink.is_full = true;
+    sink.now_ns = 1500;
+    cr_assert_eq(zu_pipe_write(peer->out, "x", 1, false), 0);
+    zu_outlet_peer_ops.flush(peer, 0);
+    cr_assert_eq(zu_outlet_gap_ns(&peer->outlet), 190u, "nothing was handed over");
+    zu_mailbox_run(&far.box);
     end();
 }
 

@@ -266,13 +266,13 @@ Test(pipe_drain, a_reader_that_stays_awake_is_not_told)
 /* A shard takes a hand-over by the writer for a stream, and looks late: a dialogue must not be taken for one. */
 Test(pipe_drain, only_a_stream_is_asked_to_hand_over)
 {
-    static const size_t sizes[] = {8, 64, 1000, 8000, 16384, ZU_PIPE_COPY_MAX};
+    static const size_t sizes[] = {8, 64, 1000, 8000, 16384, ZU_PIPE_COPY_MAX, ZU_PIPE_COPY_MAX + 1, 100000};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         model_reset();
         struct zu_pipe *pipe = pipe_with_ears(&ears, 0);
         for (int round = 0; round < 50; round++) {
             cr_assert_eq(gather(pipe, PIECES_MAX, SIZE_MAX), 0u);
-            write_part(pipe, sizes[i], false, false);
+            write_part(pipe, sizes[i], false, sizes[i] > ZU_PIPE_COPY_MAX);
             cr_assert_not(pipe->w_flush_due, "message %d of %zu bytes", round, sizes[i]);
             handed(pipe, gather(pipe, PIECES_MAX, SIZE_MAX));
         }

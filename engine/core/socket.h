@@ -113,7 +113,13 @@ unsigned zu_socket_events(struct zu_socket *socket);
  * note, perhaps when the note has run: without this, it would stay readable with nothing to say.
  */
 int zu_socket_check_events(struct zu_socket *socket);
-/* Sleeps until something was posted: 0, -EINTR, -ETIMEDOUT. */
+/* The thread is about to sleep: what lies in a stream's pipe goes now. */
+ZU_INLINE void zu_socket_rest(struct zu_socket *socket)
+{
+    zu_balance_rest(&socket->pattern.out);
+}
+
+/* Rests, then sleeps until something was posted: 0, -EINTR, -ETIMEDOUT. */
 int zu_socket_wait(struct zu_socket *socket, uint64_t until_ns);
 /* A descriptor that is readable while something is posted; negative errno. */
 int zu_socket_event_fd(struct zu_socket *socket);

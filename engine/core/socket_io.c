@@ -14,6 +14,7 @@
 
 int zu_socket_wait(struct zu_socket *socket, uint64_t until_ns)
 {
+    zu_socket_rest(socket);
     /* seq_cst: "asleep" first, then a look at the box; a poster does the opposite. */
     atomic_exchange_explicit(&socket->asleep, 1, memory_order_seq_cst);
     int err = 0, saved = errno; /* that of a call which succeeds stays as it was */

@@ -150,6 +150,16 @@ int zu_balance_send_slowly(struct zu_balance *balance, struct zu_part *part)
     return 0;
 }
 
+void zu_balance_rest(struct zu_balance *balance)
+{
+    if (balance->turn == &balance->writable || balance->inside)
+        return;
+    struct zu_link *last = balance->turn->prev == &balance->writable ? balance->writable.prev : balance->turn->prev;
+    struct zu_peer *peer = zu_container_of(last, struct zu_peer, out_link);
+    if (peer->ops->flush && zu_pipe_waits_for_look(peer->out))
+        flush(peer, 0);
+}
+
 bool zu_balance_has_room(struct zu_balance *balance)
 {
     return balance->inside || balance->dropping || admit(balance, false) != NULL;

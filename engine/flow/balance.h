@@ -50,5 +50,7 @@ ZU_INLINE int zu_balance_send(struct zu_balance *balance, struct zu_part *part)
     return 0;
 }
 bool zu_balance_has_room(struct zu_balance *balance);
+/* The thread is about to sleep: what it wrote last does not wait for a shard that looks by the clock. */
+void zu_balance_rest(struct zu_balance *balance);
 
 #endif

@@ -154,6 +154,14 @@ ZU_INLINE bool zu_pipe_admits(struct zu_pipe *pipe)
            zu_pipe_admit_slow(pipe);
 }
 
+/* Writer: something lies there, and the reader will only find it when it next looks by its clock. */
+ZU_INLINE bool zu_pipe_waits_for_look(const struct zu_pipe *pipe)
+{
+    return atomic_load_explicit(&pipe->reader_state, memory_order_relaxed) == ZU_READER_POLLING &&
+           atomic_load_explicit(&pipe->write_count, memory_order_relaxed) !=
+               atomic_load_explicit(&pipe->read_count, memory_order_relaxed);
+}
+
 /* Room is wanted: true when the pipe is still full and writer_note will come; false when there is room after all, and
  * then the note may come for nothing. */
 bool zu_pipe_writer_sleep(struct zu_pipe *pipe);

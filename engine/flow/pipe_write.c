@@ -42,10 +42,15 @@ bool zu_pipe_writer_sleep(struct zu_pipe *pipe)
     return false;
 }
 
+static inline bool reader_is_asleep(const struct zu_pipe *pipe)
+{
+    return atomic_load_explicit(&pipe->reader_state, memory_order_relaxed) == ZU_READER_ASLEEP;
+}
+
 /* Climb while the reader lags behind, step down when it waits: a quiet pipe holds little memory. */
 static void rung_adapt(struct zu_pipe *pipe)
 {
-    bool drained = atomic_load_explicit(&pipe->reader_state, memory_order_relaxed) == ZU_READER_ASLEEP;
+    bool drained = reader_is_asleep(pipe);
     if (!drained && pipe->w_rung < ZU_CHUNK_RUNG_TOP)
         pipe->w_rung++;
     else if (drained && pipe->w_rung > 0)
@@ -146,6 +151,10 @@ void zu_pipe_add_ref(struct zu_pipe *pipe, uintptr_t owner, const void *data, ui
     struct zu_chunk_ref *ref = zu_chunk_ref_at(pipe->w_chunk, pipe->w_refs++);
     *ref = (struct zu_chunk_ref){.owner = owner, .data = data, .size = size, .at = pipe->w_at};
     pipe->w_limit -= (uint32_t)sizeof *ref;
+    if (reader_is_asleep(pipe)) { /* a dialogue, as in chunk_next: its note wakes it */
+        pipe->w_by_ref_bytes = 0;
+        return;
+    }
     pipe->w_by_ref_bytes += size < FLUSH_BYTES ? (uint32_t)size : FLUSH_BYTES;
     if (pipe->w_by_ref_bytes >= FLUSH_BYTES) {
         pipe->w_by_ref_bytes = 0;

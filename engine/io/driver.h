@@ -2,7 +2,7 @@
 /*
  * The seam to the kernel: operations are started, completions come back, another thread can wake the wait. One ops table,
  * several drivers: io_uring for real, a simulated network for tests; an epoll one can be added without touching a caller.
- * All slots but wake, send_now and the shard's making run on the driver's thread.
+ * All slots but wake, send_now, now_ns and the shard's making run on the driver's thread.
  */
 #ifndef ZU_IO_DRIVER_H
 #define ZU_IO_DRIVER_H
@@ -69,6 +69,7 @@ struct zu_driver_ops {
     void (*wait)(struct zu_driver *driver, uint64_t until_ns);
     /* Any thread, also when the driver is not waiting: the next wait returns at once. */
     void (*wake)(struct zu_driver *driver);
+    /* Any thread. */
     uint64_t (*now_ns)(struct zu_driver *driver);
 };
 

@@ -68,7 +68,6 @@ struct zu_conn {
 
     struct zu_op tx;                   /* sending */
     struct zu_timer tx_stream;         /* the sender streams and flushes itself: look again, for what it left */
-    bool tx_helped;                    /* since the last look we had to send something ourselves */
     uint64_t tx_handed;                /* messages that had been handed over when we last did or looked */
     uint64_t tx_seen;                  /* messages that had been written when we last looked */
     struct iovec tx_pieces[ZU_CONN_PIECES]; /* what it sends */

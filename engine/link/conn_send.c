@@ -16,9 +16,9 @@
 /* A batch: enough to make the call's cost vanish, little enough to stay in the cache. Measured: bench/README.md. */
 #define SEND_BYTES_MAX (256 * 1024)
 /*
- * A sender that handed over a batch itself since the last look, or wrote STREAM_MESSAGES, streams. When to look again is
- * the longest that what it leaves behind can be late: soon if we had to help last time, later if it handed over everything
- * by itself.
+ * A sender that handed over a batch itself since the last look, or wrote STREAM_MESSAGES, streams: no wake-up for its next
+ * message, but a look after STREAM_LOOK_NS, when what lies there is sent. One whose batches follow each other faster than
+ * that is left alone, and for longer: nothing it writes lies for long, but for the last of it.
  */
 enum { STREAM_MESSAGES = 32, STREAM_LOOK_NS = 100000, STREAM_TRUST_NS = 400000 };
 
@@ -70,9 +70,7 @@ static bool await_stream(struct zu_conn *conn)
     uint64_t written = atomic_load_explicit(&conn->peer->out->write_count, memory_order_relaxed);
     bool streams = was_handed_over(conn) || written - conn->tx_seen >= STREAM_MESSAGES;
     conn->tx_seen = written;
-    uint64_t look_ns = conn->tx_helped ? STREAM_LOOK_NS : STREAM_TRUST_NS;
-    conn->tx_helped = false;
-    if (!streams || zu_shard_timer(conn->shard, &conn->tx_stream, look_ns) < 0)
+    if (!streams || zu_shard_timer(conn->shard, &conn->tx_stream, STREAM_LOOK_NS) < 0)
         return false;
     zu_pipe_reader_poll(conn->peer->out);
     return true;
@@ -102,7 +100,6 @@ void zu_conn_send(struct zu_conn *conn)
     }
     int count = gather(conn, first);
     if (count + (int)first > 0) {
-        conn->tx_helped = true;
         send_pieces(conn, (size_t)count + first);
         return;
     }
@@ -113,9 +110,9 @@ void zu_conn_send(struct zu_conn *conn)
 
 void zu_conn_stream_look(struct zu_conn *conn)
 {
-    bool flows = was_handed_over(conn) || zu_outlet_is_applications(&conn->peer->outlet);
-    bool trusted = !conn->tx.busy && flows;
-    if (!trusted || zu_shard_timer(conn->shard, &conn->tx_stream, STREAM_TRUST_NS) < 0)
+    const struct zu_outlet *outlet = &conn->peer->outlet;
+    bool is_fast = zu_outlet_is_applications(outlet) || zu_outlet_gap_ns(outlet) < STREAM_LOOK_NS;
+    if (conn->tx.busy || !is_fast || zu_shard_timer(conn->shard, &conn->tx_stream, STREAM_TRUST_NS) < 0)
         zu_conn_send(conn);
 }
 

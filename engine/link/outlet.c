@@ -63,6 +63,15 @@ bool zu_outlet_is_applications(const struct zu_outlet *outlet)
     return state == APPLICATION || state == APPLICATION_WANTED;
 }
 
+uint64_t zu_outlet_gap_ns(const struct zu_outlet *outlet)
+{
+    uint64_t emptied_ns = atomic_load_explicit(&outlet->emptied_ns, memory_order_relaxed);
+    uint64_t gap_ns = atomic_load_explicit(&outlet->gap_ns, memory_order_relaxed);
+    uint64_t now_ns = outlet->driver->ops->now_ns(outlet->driver);
+    uint64_t idle_ns = now_ns > emptied_ns ? now_ns - emptied_ns : 0;
+    return idle_ns > gap_ns ? idle_ns : gap_ns;
+}
+
 bool zu_outlet_close(struct zu_outlet *outlet)
 {
     if (atomic_load_explicit(&outlet->state, memory_order_relaxed) == CLOSED)
@@ -118,6 +127,16 @@ static bool send_all(struct zu_peer *peer, struct patience *patience)
     }
 }
 
+/* IDLE to APPLICATION; else the state that stands in the way. */
+static uint32_t application_claim(struct zu_outlet *outlet)
+{
+    uint32_t state = IDLE;
+    /* acquire: as in take. */
+    atomic_compare_exchange_strong_explicit(&outlet->state, &state, APPLICATION, memory_order_acquire,
+                                            memory_order_relaxed);
+    return state;
+}
+
 /* A shard that is sending hands over when it has done, if that is soon. */
 static bool application_take_over(struct zu_peer *peer, uint64_t patience_ns)
 {
@@ -128,7 +147,7 @@ static bool application_take_over(struct zu_peer *peer, uint64_t patience_ns)
     atomic_store_explicit(&outlet->waits_on, sched_getcpu(), memory_order_relaxed);
     if (!atomic_compare_exchange_strong_explicit(&outlet->state, &state, SHARD_WANTED, memory_order_relaxed,
                                                  memory_order_relaxed))
-        return false;
+        return state == IDLE && application_claim(outlet) == IDLE;
     while (zu_futex_wait(&outlet->state, SHARD_WANTED, until_ns) == 0 &&
            atomic_load_explicit(&outlet->state, memory_order_relaxed) == SHARD_WANTED)
         ;
@@ -143,12 +162,8 @@ static bool application_take_over(struct zu_peer *peer, uint64_t patience_ns)
 
 static bool application_take(struct zu_peer *peer, uint64_t patience_ns)
 {
-    uint32_t state = IDLE;
-    /* acquire: as in take. */
-    if (atomic_compare_exchange_strong_explicit(&peer->outlet.state, &state, APPLICATION, memory_order_acquire,
-                                                memory_order_relaxed))
-        return true;
-    return patience_ns && state == SHARD && application_take_over(peer, patience_ns);
+    uint32_t state = application_claim(&peer->outlet);
+    return state == IDLE || (patience_ns && state == SHARD && application_take_over(peer, patience_ns));
 }
 
 /* `all`: nothing is left for the shard to wait for. */
@@ -160,6 +175,14 @@ static void application_give(struct zu_peer *peer, bool all)
         zu_peer_want_far(peer);
 }
 
+static void pace_note(struct zu_outlet *outlet)
+{
+    uint64_t now_ns = outlet->driver->ops->now_ns(outlet->driver);
+    uint64_t before_ns = atomic_load_explicit(&outlet->emptied_ns, memory_order_relaxed);
+    atomic_store_explicit(&outlet->gap_ns, now_ns - before_ns, memory_order_relaxed);
+    atomic_store_explicit(&outlet->emptied_ns, now_ns, memory_order_relaxed);
+}
+
 static void flush(struct zu_peer *peer, uint64_t patience_ns)
 {
     if (!application_take(peer, patience_ns))
@@ -167,8 +190,10 @@ static void flush(struct zu_peer *peer, uint64_t patience_ns)
     int saved = errno;
     struct patience patience = patience_begin(patience_ns);
     bool all = send_all(peer, &patience);
-    if (all)
+    if (all) {
         peer->out_stalled_ns = 0;
+        pace_note(&peer->outlet);
+    }
     errno = saved;
     application_give(peer, all);
 }
