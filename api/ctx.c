@@ -2,6 +2,15 @@
 /* Contexts: arguments are checked, the core does the work. Errors come back by errno. */
 #include "api.h"
 
+#include "zuring.h"
+
+_Static_assert(ZURING_DRIVE == ZU_CTX_OPT_DRIVE && ZURING_SPIN_US == ZU_CTX_OPT_SPIN_US &&
+                   ZURING_FLUSH_BYTES == ZU_CTX_OPT_FLUSH_BYTES && ZURING_FLUSH_US == ZU_CTX_OPT_FLUSH_US &&
+                   ZURING_CPUS == ZU_CTX_OPT_CPUS,
+               "zuring.h names the engine's options");
+_Static_assert(ZURING_DRIVE_BACKGROUND == (int)ZU_DRIVE_BACKGROUND && ZURING_DRIVE_INLINE == (int)ZU_DRIVE_INLINE,
+               "and their values");
+
 void *zmq_ctx_new(void)
 {
     struct zu_context *context = zu_context_new();

@@ -18,6 +18,16 @@ int zmq_msg_init_size(zmq_msg_t *msg, size_t size)
     return api_result(msg ? zu_msg_init_size(api_msg(msg), size) : -EFAULT);
 }
 
+int zmq_msg_init_buffer(zmq_msg_t *msg, const void *data, size_t size)
+{
+    if (!msg || (!data && size))
+        return api_result(-EFAULT);
+    int err = zu_msg_init_size(api_msg(msg), size);
+    if (!err && size)
+        memcpy(zu_msg_data(api_msg(msg)), data, size);
+    return api_result(err);
+}
+
 int zmq_msg_init_data(zmq_msg_t *msg, void *data, size_t size, zmq_free_fn *ffn, void *hint)
 {
     if (!msg)
@@ -81,8 +91,10 @@ int zmq_msg_get(const zmq_msg_t *handle, int property)
     switch (property) {
     case ZMQ_MORE:
         return zmq_msg_more(handle);
-    case ZMQ_SRCFD:
-        return zu_message_fd(msg);
+    case ZMQ_SRCFD: {
+        int fd = zu_message_fd(msg);
+        return fd < 0 ? api_result(-EINVAL) : fd;
+    }
     case ZMQ_SHARED:
         return zu_msg_is_shared(msg);
     default:
@@ -107,4 +119,38 @@ const char *zmq_msg_gets(const zmq_msg_t *handle, const char *property)
     if (!value)
         errno = EINVAL;
     return value;
+}
+
+int zmq_msg_set_routing_id(zmq_msg_t *handle, uint32_t routing_id)
+{
+    struct zu_msg *msg = api_msg_open(handle);
+    if (!msg)
+        return -1;
+    if (!routing_id)
+        return api_result(-EINVAL);
+    msg->routing_id = routing_id;
+    return 0;
+}
+
+uint32_t zmq_msg_routing_id(zmq_msg_t *handle)
+{
+    const struct zu_msg *msg = api_msg_open(handle);
+    return msg ? msg->routing_id : 0;
+}
+
+int zmq_msg_set_group(zmq_msg_t *handle, const char *group)
+{
+    struct zu_msg *msg = api_msg_open(handle);
+    if (!msg)
+        return -1;
+    if (!group)
+        return api_result(-EFAULT);
+    size_t size = strnlen(group, ZMQ_GROUP_MAX_LENGTH + 1);
+    return api_result(size > ZMQ_GROUP_MAX_LENGTH ? -EINVAL : zu_msg_set_group(msg, group, size));
+}
+
+const char *zmq_msg_group(zmq_msg_t *handle)
+{
+    const struct zu_msg *msg = api_msg_open(handle);
+    return msg ? zu_msg_group(msg) : NULL;
 }

@@ -47,6 +47,12 @@ static int look_at_sockets(zmq_pollitem_t *items, int count)
         if (!(items[i].events & (ZMQ_POLLIN | ZMQ_POLLOUT)))
             continue;
         items[i].revents = (short)(zu_socket_events(socket) & (unsigned)items[i].events);
+        if (!items[i].revents && zu_socket_has_drive(socket)) {
+            err = zu_socket_refresh(socket);
+            if (err)
+                return err;
+            items[i].revents = (short)(zu_socket_events(socket) & (unsigned)items[i].events);
+        }
         ready += items[i].revents != 0;
     }
     return ready;
@@ -79,7 +85,7 @@ static int look_at_fds(zmq_pollitem_t *items, int count, struct pollfd *fds, uin
         if (!fds[i].revents)
             continue;
         if (items[i].socket) {
-            int err = zu_socket_check(items[i].socket); /* drains the descriptor: the next poll(2) is to sleep */
+            int err = zu_socket_refresh(items[i].socket); /* drains the descriptor: the next poll(2) is to sleep */
             if (err)
                 return err;
             continue;
@@ -93,8 +99,10 @@ static int look_at_fds(zmq_pollitem_t *items, int count, struct pollfd *fds, uin
 static void rest(zmq_pollitem_t *items, int count)
 {
     for (int i = 0; i < count; i++) {
-        if (items[i].socket)
+        if (items[i].socket) {
             zu_socket_rest(items[i].socket);
+            zu_socket_waited(items[i].socket);
+        }
     }
 }
 
@@ -127,6 +135,7 @@ static int poll_one_socket(zmq_pollitem_t *item, uint64_t until_ns)
         int err = zu_socket_wait(item->socket, until_ns);
         if (err == -EINTR)
             return err;
+        zu_socket_waited(item->socket);
         late = err == -ETIMEDOUT;
     }
 }

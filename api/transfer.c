@@ -35,7 +35,7 @@ int zmq_send_const(void *handle, const void *data, size_t size, int flags)
         return api_result(-EFAULT);
     struct zu_msg msg;
     zu_msg_init_constant(&msg, data, size);
-    struct zu_part part = {.msg = &msg, .more = flags & ZMQ_SNDMORE, .waits = !(flags & ZMQ_DONTWAIT)};
+    struct zu_part part = {.msg = &msg, .size = size, .more = flags & ZMQ_SNDMORE, .waits = !(flags & ZMQ_DONTWAIT)};
     int err = zu_socket_send(socket, &part, flags);
     return err ? api_result(err) : size_as_int(size);
 }
@@ -87,6 +87,19 @@ ZU_HOT int zmq_msg_send(zmq_msg_t *handle, void *socket_handle, int flags)
     return size_as_int(size);
 }
 
+/*
+ * As in libzmq, who came as far as looking for a message has given up the old one: not who cannot receive at all, nor
+ * who had been told that the context ends.
+ */
+static ZU_COLD int msg_recv_failed(struct zu_msg *msg, struct zu_socket *socket, unsigned state, int err)
+{
+    if (state == ZU_SOCKET_LIVE && (socket->pattern.ops->can & ZU_POLL_IN)) {
+        zu_msg_close(msg);
+        zu_msg_init(msg);
+    }
+    return api_result(err);
+}
+
 ZU_HOT int zmq_msg_recv(zmq_msg_t *handle, void *socket_handle, int flags)
 {
     struct zu_socket *socket = api_socket(socket_handle);
@@ -96,9 +109,10 @@ ZU_HOT int zmq_msg_recv(zmq_msg_t *handle, void *socket_handle, int flags)
     if (zu_unlikely(!msg))
         return -1;
     struct zu_view view;
+    unsigned state = atomic_load_explicit(&socket->state, memory_order_relaxed);
     int err = zu_socket_peek(socket, &view, flags);
     if (zu_unlikely(err))
-        return api_result(err);
+        return msg_recv_failed(msg, socket, state, err);
     unsigned more = view.flags;
     zu_msg_close(msg);
     /* In place: a message built aside and copied would stall on its own fresh stores. */

@@ -63,32 +63,6 @@ int zmq_socket_get_peer_state(void *socket, const void *routing_id, size_t routi
     return unbuilt();
 }
 
-int zmq_msg_set_routing_id(zmq_msg_t *msg, uint32_t routing_id)
-{
-    return unbuilt();
-}
-
-uint32_t zmq_msg_routing_id(zmq_msg_t *msg)
-{
-    unbuilt();
-    return 0;
-}
-
-int zmq_msg_set_group(zmq_msg_t *msg, const char *group)
-{
-    return unbuilt();
-}
-
-const char *zmq_msg_group(zmq_msg_t *msg)
-{
-    return unbuilt_null();
-}
-
-int zmq_msg_init_buffer(zmq_msg_t *msg, const void *buf, size_t size)
-{
-    return unbuilt();
-}
-
 int zmq_ppoll(zmq_pollitem_t *items, int nitems, long timeout_ms, const sigset_t *sigmask)
 {
     return unbuilt();

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the library is and what its numbers mean. Fixed texts and capabilities are rows of tables; any other error
- * number is left to the system. Nothing here can fail; an unknown capability is one that we do not have.
+ * number is left to the system, and so are those of a refused ring while none was refused. Nothing here can fail; an
+ * unknown capability is one that we do not have.
  */
 #include "zmq.h"
 #include "zuring.h"
 
 #include <string.h>
+
+#include "core/refusal.h"
 
 #define IO_URING_HINT \
     " (zuring: io_uring is refused here; allow io_uring_setup in the seccomp profile or kernel.io_uring_disabled)"
@@ -20,6 +23,13 @@ static const struct {
     {ETERM, "Context was terminated"},
     {EMTHREAD, "No thread available"},
     {EHOSTUNREACH, "Host unreachable"},
+};
+
+/* What they mean once a ring was refused with one of them. */
+static const struct {
+    int errnum;       /* what zmq_strerror() is asked */
+    const char *text; /* what it answers */
+} refusal_texts[] = {
     {EPERM, "Operation not permitted" IO_URING_HINT},
     {ENOSYS, "Function not implemented" IO_URING_HINT},
 };
@@ -51,6 +61,9 @@ const char *zmq_strerror(int errnum)
     for (size_t i = 0; i < COUNT(error_texts); i++)
         if (error_texts[i].errnum == errnum)
             return error_texts[i].text;
+    for (size_t i = 0; i < COUNT(refusal_texts); i++)
+        if (refusal_texts[i].errnum == errnum && zu_ring_was_refused())
+            return refusal_texts[i].text;
     return strerror(errnum);
 }
 

@@ -53,7 +53,7 @@ extern "C" {
 ZMQ_EXPORT int zmq_errno(void);
 
 /* Text for a system or own code; never NULL. A text of the system may be overwritten by this thread's next call. EPERM
- * and ENOSYS carry a hint, because a kernel or container that refuses io_uring answers with them. */
+ * and ENOSYS carry a hint once a kernel or container has refused io_uring to this process with one of them. */
 ZMQ_EXPORT const char *zmq_strerror(int errnum);
 
 /* Stores the three numbers of the library at run time; none of the pointers may be NULL. */
@@ -117,7 +117,7 @@ typedef void(zmq_free_fn)(void *data, void *hint);
 
 /* Properties of zmq_msg_get(). */
 #define ZMQ_MORE 1   /* 1 if a further frame of the same multipart message follows */
-#define ZMQ_SRCFD 2  /* deprecated: descriptor of the connection it came by, -1 if none */
+#define ZMQ_SRCFD 2  /* deprecated: descriptor of the connection it came by, EINVAL if none */
 #define ZMQ_SHARED 3 /* 1 if the content is constant or shared with another message: do not write to it */
 
 /* Makes an empty message. Never fails; returns 0. Errors: EFAULT (NULL). */
@@ -137,7 +137,8 @@ ZMQ_EXPORT int zmq_msg_init_data(zmq_msg_t *msg, void *data, size_t size, zmq_fr
 ZMQ_EXPORT int zmq_msg_send(zmq_msg_t *msg, void *socket, int flags);
 
 /* Receives one frame into an initialised message, whose old content is released first; returns its size, at most
- * INT_MAX. Frames of one message arrive all or none. Errors: those of zmq_recv(), and EFAULT. */
+ * INT_MAX. Frames of one message arrive all or none. EAGAIN, EINTR and the first ETERM have released it too, and leave
+ * msg empty; other failures leave it as it was. Errors: those of zmq_recv(), and EFAULT. */
 ZMQ_EXPORT int zmq_msg_recv(zmq_msg_t *msg, void *socket, int flags);
 
 /* Releases the content. Errors: EFAULT (also when closed already). */
@@ -160,7 +161,7 @@ ZMQ_EXPORT size_t zmq_msg_size(const zmq_msg_t *msg);
 /* 1 if this received frame is followed by another one of its message, else 0. */
 ZMQ_EXPORT int zmq_msg_more(const zmq_msg_t *msg);
 
-/* An integer property (ZMQ_MORE, ZMQ_SRCFD, ZMQ_SHARED). Errors: EINVAL (unknown), EFAULT. */
+/* An integer property (ZMQ_MORE, ZMQ_SRCFD, ZMQ_SHARED). Errors: EINVAL (unknown, or there is none), EFAULT. */
 ZMQ_EXPORT int zmq_msg_get(const zmq_msg_t *msg, int property);
 
 /* No property can be set. Errors: EINVAL, always. */
@@ -248,7 +249,7 @@ ZMQ_EXPORT const char *zmq_msg_gets(const zmq_msg_t *msg, const char *property);
 #define ZMQ_GSSAPI_SERVICE_PRINCIPAL 64 /* sg str: the server's principal */
 #define ZMQ_GSSAPI_PLAINTEXT 65      /* sg int 0: 1 authenticates without encryption */
 #define ZMQ_HANDSHAKE_IVL 66         /* sg int ms 30000: limit of the whole handshake; 0 none */
-#define ZMQ_SOCKS_PROXY 68           /* sg str "": host:port of a SOCKS5 proxy for tcp connects */
+#define ZMQ_SOCKS_PROXY 68           /* sg str "": host:port of a SOCKS5 proxy for tcp connects; not built: they fail */
 #define ZMQ_XPUB_NODROP 69           /* s* int 0: 1 blocks or EAGAIN instead of dropping for a full peer */
 #define ZMQ_BLOCKY 70                /* context option, see zmq_ctx_set() */
 #define ZMQ_XPUB_MANUAL 71           /* s* int 0: 1 leaves it to the program to apply subscriptions */
@@ -326,13 +327,16 @@ ZMQ_EXPORT int zmq_getsockopt(void *socket, int option, void *optval, size_t *op
  * interface, and a port, "*" for any. ipc: a path (an existing one is replaced), "@name" abstract, "*" a temporary one.
  * inproc: any name, unique in the context. What was chosen is in ZMQ_LAST_ENDPOINT.
  * Errors: EINVAL (endpoint), EPROTONOSUPPORT, ENOCOMPATPROTO, EADDRINUSE, EADDRNOTAVAIL, ENODEV (no such interface),
- * ENAMETOOLONG (ipc path), ETERM, ENOTSOCK, EMTHREAD; or what socket(2), bind(2), listen(2) say. */
+ * ENAMETOOLONG (ipc path), ETERM, ENOTSOCK, EMTHREAD; ENOTSUP (not inproc: the options ask for security that is not
+ * built); or what socket(2), bind(2), listen(2) say. */
 ZMQ_EXPORT int zmq_bind(void *socket, const char *endpoint);
 
 /* Starts to connect, and reconnects by itself; returns before the peer answers, or exists. A tcp host name is resolved
  * at each try, so a wrong one is no error here; "source;destination" fixes the own address. Except on inproc, DEALER,
- * SUB, PUB and REQ silently ignore an endpoint they are connected to.
- * Errors: EINVAL, EPROTONOSUPPORT, ENOCOMPATPROTO, ETERM, ENOTSOCK, EMTHREAD, ENAMETOOLONG. */
+ * SUB, PUB and REQ silently ignore an endpoint they are connected to. What is sent to an inproc name before its bind is
+ * kept for that, whatever ZMQ_LINGER says, until the context ends.
+ * Errors: EINVAL, EPROTONOSUPPORT, ENOCOMPATPROTO, ETERM, ENOTSOCK, EMTHREAD, ENAMETOOLONG; ENOTSUP (as zmq_bind(), and
+ * a tcp connect with ZMQ_SOCKS_PROXY set). */
 ZMQ_EXPORT int zmq_connect(void *socket, const char *endpoint);
 
 /* Ends a bind, by the text in ZMQ_LAST_ENDPOINT, and the connections accepted there; what they had queued can still be

@@ -24,6 +24,47 @@ extern "C" {
 ZURING_EXPORT const char *zuring_version(void);
 
 /*
+ * Who moves the messages: context options, for zmq_ctx_set and zmq_ctx_get, before the context's first socket. The
+ * environment sets them for programs that nobody will change; what the program sets itself counts more.
+ *
+ * ZURING_DRIVE (environment: ZURING_DRIVE=background or inline)
+ *   BACKGROUND, the default: threads of the library move messages at any time, as in libzmq.
+ *   INLINE: the thread that uses a socket moves that socket's messages itself, in its calls; no thread is woken.
+ *     What moves when: zmq_send, zmq_recv, zmq_poll, ZMQ_EVENTS, bind, connect and close each do what can be done without
+ *     sleeping when they need it, and a call that waits does everything until it returns. A send out of quiet goes out
+ *     before the call returns, and so do the next 15; from then on it is a stream, whose messages gather and go out when
+ *     they are FLUSH_BYTES, when the first of them is FLUSH_US old (seen by a later send), and before the thread waits for
+ *     anything on this socket. Quiet is 5 microseconds without a send, or a wait.
+ *     While the caller stays away: messages that it has sent go out within 2 ms, and connections that it has begun are
+ *     made, by a thread of the context that sleeps otherwise ("zuring/keeper"). Nothing is received, no connection is
+ *     accepted, no PING is sent or answered: a socket that is left alone for longer than its peers' heartbeats allow is
+ *     dropped by them. Two sockets of one thread: a call on one does not move the other's messages.
+ *     zmq_close and zmq_ctx_term are as in libzmq; what lingers is sent by the same thread. ZMQ_FD can be polled; ask
+ *     ZMQ_EVENTS when it is readable. A socket may pass from thread to thread as in libzmq. inproc is the same in both.
+ *     ZMQ_IO_THREADS, ZMQ_AFFINITY and the thread options have nothing to act on.
+ *
+ * ZURING_SPIN_US (ZURING_SPIN_US=50): how long a thread looks again and again before it sleeps, in microseconds, 0 to
+ *   1000000; 0 by default. For callers that wait, and for the threads of the background. It costs a processor while it
+ *   lasts, and saves the wake-up when something comes in that time.
+ * ZURING_FLUSH_BYTES, ZURING_FLUSH_US (the same): inline streams, see above; 131072 bytes from 1 on, and 20 microseconds,
+ *   0 to 1000000.
+ * ZURING_CPUS (ZURING_CPUS=2,3): for zmq_ctx_set_ext, a text: the processor of each background thread in turn. Cannot be
+ *   asked for.
+ * Environment alone: ZURING_SHARDS=2, a number of background threads in place of ZMQ_IO_THREADS.
+ *
+ * EINVAL: a value out of range. What the environment holds and cannot be understood is told on stderr and left alone.
+ * All of it zuring's own.
+ */
+#define ZURING_DRIVE 0x7a00
+#define ZURING_SPIN_US 0x7a01
+#define ZURING_FLUSH_BYTES 0x7a02
+#define ZURING_FLUSH_US 0x7a03
+#define ZURING_CPUS 0x7a04
+
+#define ZURING_DRIVE_BACKGROUND 0
+#define ZURING_DRIVE_INLINE 1
+
+/*
  * What has become of the messages of one peer, each way. At a moment when nothing moves, both sums hold:
  *   sent_accepted = sent_handed + sent_dropped + sent_queued,  received = taken + received_queued.
  * While messages move, each figure is right for some moment of the call.

@@ -4,16 +4,14 @@
  * none is left, 2 for a wrong option or a case that has no floor. */
 #include "floor.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "report.h"
+#include "stream.h"
 
 #define KIB 1024
 #define UNLIMITED SIZE_MAX
@@ -34,45 +32,6 @@ struct floor_stage {
     const struct floor_variant *variant; /* the way it is done */
     int fds[2];                          /* one for each role */
 };
-
-static int tcp_pair(int fds[2])
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(address);
-    int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
-
-    fds[0] = -1;
-    fds[1] = socket(AF_INET, SOCK_STREAM, 0);
-    if (listener >= 0 && fds[1] >= 0 && bind(listener, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-        listen(listener, 1) == 0 && getsockname(listener, (struct sockaddr *)&address, &length) == 0 &&
-        connect(fds[1], (struct sockaddr *)&address, sizeof(address)) == 0)
-        fds[0] = accept(listener, NULL, NULL);
-    if (fds[0] < 0)
-        return -errno;
-    close(listener);
-    for (int i = 0; i < 2; i++)
-        setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    return 0;
-}
-
-static int unix_pair(int fds[2])
-{
-    return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0 ? -errno : 0;
-}
-
-static const struct {
-    const char *name;        /* as on the command line */
-    int (*pair)(int fds[2]); /* a connected stream */
-} transports[] = {{"tcp", tcp_pair}, {"ipc", unix_pair}};
-
-static int pair_open(const char *transport, int fds[2])
-{
-    for (size_t i = 0; i < sizeof(transports) / sizeof(transports[0]); i++) {
-        if (strcmp(transports[i].name, transport) == 0)
-            return transports[i].pair(fds);
-    }
-    return -EPROTONOSUPPORT;
-}
 
 static void buffers_set(const int fds[2], int bytes)
 {
@@ -107,7 +66,7 @@ static int floor_run(const struct bench_options *options, struct bench_result *r
         return -ENOMEM;
     stage->options = options;
     stage->variant = argument;
-    int rc = pair_open(options->transport, stage->fds);
+    int rc = stream_pair(options->transport, stage->fds);
     if (rc == 0) {
         buffers_set(stage->fds, stage->variant->socket_buffer);
         rc = crew_run(&stage->crew, floor_role, options->timeout_s);

@@ -25,7 +25,7 @@ void report_latency(uint32_t *samples, size_t count, double ret_us[3])
     }
 }
 
-static void text_print(const char *key, const char *text)
+void report_text(const char *key, const char *text)
 {
     printf("\"%s\":\"", key);
     for (; *text != '\0'; text++) {
@@ -55,16 +55,16 @@ static void result_print(const struct bench_options *options, const struct bench
     double rate = (double)result->messages / result->seconds;
 
     putchar('{');
-    text_print("library", options->label);
+    report_text("library", options->label);
     if (result->version != NULL)
-        text_print("version", result->version);
+        report_text("version", result->version);
     if (result->path != NULL)
-        text_print("library_path", result->path);
+        report_text("library_path", result->path);
     if (result->variant != NULL)
-        text_print("variant", result->variant);
-    text_print("case", options->case_name);
-    text_print("transport", options->transport);
-    text_print("api", options->api);
+        report_text("variant", result->variant);
+    report_text("case", options->case_name);
+    report_text("transport", options->transport);
+    report_text("api", options->api);
     printf("\"size\":%zu,\"hwm\":%d,\"peers\":%u,\"count\":%llu,\"seconds\":%.6f,\"msg_s\":%.1f,\"gbit_s\":%.4f,"
            "\"cpu_us_per_msg\":%.6f",
            options->size, result->hwm, options->peers, (unsigned long long)options->count, result->seconds, rate,

@@ -33,4 +33,7 @@ int report_run(const struct bench_options *options, bench_run *run, const void *
 /* Sorts samples (round trips, ns) and gives their halves at p50, p99 and p99.9 in microseconds. */
 void report_latency(uint32_t *samples, size_t count, double ret_us[3]);
 
+/* Prints a string as the next member of a JSON object, with the comma after it. */
+void report_text(const char *key, const char *text);
+
 #endif

@@ -2,15 +2,9 @@
 /* A role's life: open the socket, bind or connect, exchange warm-up messages until every pair of peers is known to be
  * connected and nothing is in flight, then do the case's work between two barriers. Whatever goes wrong ends the role
  * by crew_fail. */
-#define _GNU_SOURCE
 #include "stage.h"
 
-#include <dlfcn.h>
 #include <errno.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -19,46 +13,15 @@
 #define WARM_STEP_US 1000
 #define WARM_WAIT_MS 10
 
-static pthread_once_t context_once = PTHREAD_ONCE_INIT;
-static void *context_process;
-
-static void context_create(void)
+/* The high-water mark as the library's socket has it, for the record. */
+static int hwm_get(const struct channel *channel)
 {
-    context_process = zmq_ctx_new();
-}
+    int hwm;
+    size_t length = sizeof(hwm);
 
-/* One context a process: roles that are threads share it, as inproc requires. */
-static void *context_get(void)
-{
-    pthread_once(&context_once, context_create);
-    if (context_process == NULL)
-        crew_fail("zmq_ctx_new: %s", zmq_strerror(errno));
-    return context_process;
-}
-
-static void library_describe(struct stage *stage, struct channel *channel)
-{
-    int major, minor, patch;
-    size_t length = sizeof(stage->hwm);
-    Dl_info info;
-
-    zmq_version(&major, &minor, &patch);
-    snprintf(stage->version, sizeof(stage->version), "%d.%d.%d", major, minor, patch);
-    void *symbol = dlsym(RTLD_DEFAULT, "zmq_version");
-    if (symbol != NULL && dladdr(symbol, &info) != 0 && realpath(info.dli_fname, stage->path) == NULL)
-        stage->path[0] = '\0';
-    if (zmq_getsockopt(channel->socket, ZMQ_RCVHWM, &stage->hwm, &length) < 0)
+    if (zmq_getsockopt(channel->socket, ZMQ_RCVHWM, &hwm, &length) < 0)
         crew_fail("zmq_getsockopt ZMQ_RCVHWM: %s", zmq_strerror(errno));
-}
-
-static void hub_bind(struct stage *stage, struct channel *channel)
-{
-    size_t length = sizeof(stage->endpoint);
-
-    if (zmq_bind(channel->socket, stage->endpoint) < 0)
-        crew_fail("zmq_bind %s: %s", stage->endpoint, zmq_strerror(errno));
-    if (zmq_getsockopt(channel->socket, ZMQ_LAST_ENDPOINT, stage->endpoint, &length) < 0)
-        crew_fail("zmq_getsockopt ZMQ_LAST_ENDPOINT: %s", zmq_strerror(errno));
+    return hwm;
 }
 
 /* A PUSH that may send to several peers must know all of them before the clock starts, or it favours the first. */
@@ -101,11 +64,12 @@ void stage_role(struct crew *crew, unsigned index)
     unsigned spokes = crew->roles - 1;
     struct channel channel;
 
-    channel_open(&channel, context_get(), is_hub ? shape->hub_type : shape->spoke_type, channel_api_find(options->api),
-                 options->size, options->hwm);
+    channel_open(&channel, library_context(), is_hub ? shape->hub_type : shape->spoke_type,
+                 channel_api_find(options->api), options->size, options->hwm);
     if (is_hub) {
-        library_describe(stage, &channel);
-        hub_bind(stage, &channel);
+        library_describe(&stage->library);
+        stage->hwm = hwm_get(&channel);
+        library_bind(channel.socket, stage->endpoint, sizeof(stage->endpoint));
     }
     crew_meet(crew);
     if (!is_hub && zmq_connect(channel.socket, stage->endpoint) < 0)

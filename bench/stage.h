@@ -8,6 +8,7 @@
 
 #include "channel.h"
 #include "crew.h"
+#include "library.h"
 #include "options.h"
 
 /* The crew of one zbench run and what its roles share. Role 0, the hub, binds; the others, spokes, connect to it. */
@@ -16,8 +17,7 @@ struct stage {
     const struct bench_options *options; /* of the run, the same address in every fork */
     const struct stage_case *shape;      /* who does what */
     char endpoint[256];                  /* where the hub is bound; written before the first meeting */
-    char path[4096];                     /* file of the library, from the hub */
-    char version[32];                    /* zmq_version, from the hub */
+    struct library library;              /* the one measured, from the hub */
     int hwm;                             /* ZMQ_RCVHWM, from the hub */
     _Atomic uint64_t warm_sent;          /* warm-up messages sent */
     _Atomic uint64_t warm_got;           /* and received */

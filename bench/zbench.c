@@ -4,34 +4,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "channel.h"
 #include "report.h"
 #include "stage.h"
 #include "word.h"
-
-/* Where a hub binds. The %d is the process id of this program. */
-struct transport {
-    const char *name;     /* as on the command line */
-    const char *endpoint; /* printf format */
-    bool threaded;        /* both ends must live in one process */
-};
-
-static const struct transport transports[] = {
-    {"tcp", "tcp://127.0.0.1:*", false},
-    {"ipc", "ipc:///tmp/zbench-%d.ipc", false},
-    {"inproc", "inproc://zbench-%d", true},
-};
-
-static const struct transport *transport_find(const char *name)
-{
-    for (size_t i = 0; i < sizeof(transports) / sizeof(transports[0]); i++) {
-        if (strcmp(transports[i].name, name) == 0)
-            return &transports[i];
-    }
-    return NULL;
-}
 
 /* Order within a peer was checked as it came; this finds what went missing or came twice between peers. */
 static int fanout_check(const struct stage *stage, const struct bench_options *options)
@@ -52,13 +29,12 @@ static int fanout_check(const struct stage *stage, const struct bench_options *o
 static void result_fill(const struct stage *stage, struct bench_result *result)
 {
     const struct crew *crew = &stage->crew;
-    static char version[sizeof(stage->version)], path[sizeof(stage->path)];
+    static struct library library;
 
-    memcpy(version, stage->version, sizeof(version));
-    memcpy(path, stage->path, sizeof(path));
+    library = stage->library;
     *result = (struct bench_result){
-        .version = version,
-        .path = path,
+        .version = library.version,
+        .path = library.path,
         .hwm = stage->hwm,
         .messages = stage->options->count * stage->shape->round_messages,
         .seconds = crew_elapsed_s(crew),
@@ -80,10 +56,9 @@ static int stage_run(const struct bench_options *options, struct bench_result *r
         return -ENOMEM;
     stage->options = options;
     stage->shape = stage_case_find(options->case_name);
-    snprintf(stage->endpoint, sizeof(stage->endpoint), transport->endpoint, getpid());
+    endpoint_format(transport, stage->endpoint, sizeof(stage->endpoint));
     int rc = crew_run(&stage->crew, stage_role, options->timeout_s);
-    if (strncmp(stage->endpoint, "ipc://", 6) == 0)
-        unlink(stage->endpoint + 6);
+    endpoint_unlink(stage->endpoint);
     if (rc == 0 && stage->shape->hub_sends && stage->shape->many)
         rc = fanout_check(stage, options);
     if (rc == 0)

@@ -45,10 +45,17 @@ KIT_UNUSED static int raw_listen(char *endpoint)
     return fd;
 }
 
+/* Readable in time. Inline, the sockets of this thread are moved meanwhile. */
 KIT_UNUSED static bool raw_wait(int fd, int timeout_ms)
 {
     struct pollfd item = {.fd = fd, .events = POLLIN};
-    return poll(&item, 1, timeout_ms) == 1;
+    if (!kit_is_inline())
+        return poll(&item, 1, timeout_ms) == 1;
+    uint64_t until_ms = kit_now_ms() + (uint64_t)timeout_ms;
+    do
+        kit_poke();
+    while (poll(&item, 1, timeout_ms > 0) != 1 && kit_now_ms() < until_ms);
+    return item.revents != 0;
 }
 
 KIT_UNUSED static int raw_accept(int listener)
@@ -57,6 +64,7 @@ KIT_UNUSED static int raw_accept(int listener)
     return accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 }
 
+/* What is said is heard at once, inline too: not together with what is said next. */
 KIT_UNUSED static void raw_say(int fd, const void *data, size_t size)
 {
     for (size_t sent = 0; sent < size;) {
@@ -65,6 +73,7 @@ KIT_UNUSED static void raw_say(int fd, const void *data, size_t size)
             return; /* the other side has had enough */
         sent += (size_t)step;
     }
+    kit_poke();
 }
 
 KIT_UNUSED static void raw_hear(int fd, void *data, size_t size)

@@ -215,6 +215,94 @@ Test(balance, a_thread_that_rests_hands_over_what_it_wrote_last)
     cr_assert_null(rest_flushes(), "nobody there");
 }
 
+/* The far side's own way past the pipe: what came by it, and whether it is open. */
+static struct {
+    struct zu_peer *peer; /* NULL: not used */
+    size_t size;          /* of the message */
+    uint64_t patience_ns; /* how long it could have waited */
+    bool is_open;         /* takes them */
+} past;
+
+static bool take_past(struct zu_peer *peer, const void *data, size_t size, uint64_t patience_ns)
+{
+    (void)data;
+    past.peer = peer;
+    past.size = size;
+    past.patience_ns = patience_ns;
+    return past.is_open;
+}
+
+/* Sends one part; returns whom it was offered to for the way past the pipe. */
+static struct zu_peer *offered(struct zu_part *part)
+{
+    past.peer = NULL;
+    part->gone = false;
+    cr_assert_eq(pattern.ops->send(&pattern, part), 0);
+    cr_assert_eq(part->gone, past.peer && past.is_open);
+    return past.peer;
+}
+
+Test(balance, what_goes_at_once_goes_past_the_pipe_where_that_is_possible)
+{
+    static uint8_t large[LARGE_SIZE];
+    uint64_t n = 0;
+    begin(2, 0);
+    struct zu_peer_ops ops = *peers[0]->ops;
+    ops.send_large = take_past;
+    peers[0]->ops = &ops; /* the other has no such way */
+    past.is_open = true;
+    struct zu_part part = {.data = &n, .size = sizeof n, .at_once = true, .waits = true};
+    cr_assert_eq(offered(&part), peers[0]);
+    cr_assert_eq(past.size, sizeof n);
+    cr_assert_eq(past.patience_ns, 0u, "another has room");
+    n = 1;
+    cr_assert_null(offered(&part));
+    expect_message(peers[1], 1);
+    past.is_open = false; /* refused: it takes the pipe, and the turn moves on all the same */
+    n = 2;
+    cr_assert_eq(offered(&part), peers[0]);
+    expect_message(peers[0], 2);
+    n = 3;
+    cr_assert_null(offered(&part));
+    expect_message(peers[1], 3);
+    past.is_open = true;
+    part.at_once = false;
+    n = 4;
+    cr_assert_null(offered(&part), "there is time");
+    expect_message(peers[0], 4);
+    offered(&part);
+    part = (struct zu_part){.data = large, .size = sizeof large};
+    cr_assert_eq(offered(&part), peers[0], "large ones always do");
+    end(2);
+}
+
+Test(balance, parts_and_messages_by_reference_take_the_pipe)
+{
+    _Atomic unsigned frees = 0;
+    uint64_t n = 7;
+    begin(1, 0);
+    struct zu_peer_ops ops = *peers[0]->ops;
+    ops.send_large = take_past;
+    peers[0]->ops = &ops;
+    past.is_open = true;
+    struct zu_part part = {.data = &n, .size = sizeof n, .at_once = true, .waits = true, .more = true};
+    cr_assert_null(offered(&part));
+    part.more = false;
+    cr_assert_null(offered(&part), "the rest of a message goes where its beginning went");
+    struct zu_msg msg;
+    foreign_msg(&msg, 3, LARGE_SIZE, &frees);
+    struct zu_part by_ref = {.msg = &msg, .size = LARGE_SIZE, .at_once = true};
+    cr_assert_null(offered(&by_ref));
+    cr_assert_eq(offered(&part), peers[0]);
+    cr_assert_eq(past.patience_ns, (uint64_t)ZU_BALANCE_PATIENCE_NS, "it is the only one");
+    part.waits = false;
+    cr_assert_eq(offered(&part), peers[0]);
+    cr_assert_eq(past.patience_ns, 0u);
+    end(1);
+    cr_assert_eq(frees, 1u);
+    zu_msg_close(&msg);
+}
+
 /* Peers come and go, fill and drain. */
 struct crowd {
     uint64_t held[PEERS];  /* messages in each pipe */

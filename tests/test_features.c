@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -42,6 +43,7 @@ Test(features, trials_are_quick_and_leave_nothing_open)
     fputc('\n', stderr);
     cr_assert_lt(took_ns, ZU_NS_PER_S, "some trial ran into its limit");
     cr_assert_eq(zu_io_features(), features);
+    cr_assert(features->error || !zu_io_is_refused());
     cr_assert_not(features->has[ZU_IO_RECV_BUNDLES]);
 }
 
@@ -96,7 +98,7 @@ static bool is_refused_with(int error)
     bool any = false;
     for (unsigned i = 0; i < ZU_IO_FEATURES; i++)
         any |= features->has[i];
-    return features->error == -error && !any;
+    return features->error == -error && !any && zu_io_is_refused();
 }
 
 Test(features, refusal_is_told)
@@ -113,20 +115,94 @@ Test(features, refusal_is_told)
     }
 }
 
-static void *ask(void *argument)
+static void *ask(void *answer)
 {
-    (void)argument;
-    return (void *)(uintptr_t)zu_io_features();
+    *(struct zu_io_features *)answer = *zu_io_features();
+    return NULL;
+}
+
+static bool is_same(const struct zu_io_features *one, const struct zu_io_features *other)
+{
+    return one->error == other->error && memcmp(one->has, other->has, sizeof one->has) == 0;
 }
 
 Test(features, threads_get_one_answer)
 {
     pthread_t threads[4];
+    struct zu_io_features answers[4];
     for (int i = 0; i < 4; i++)
-        cr_assert_eq(pthread_create(&threads[i], NULL, ask, NULL), 0);
+        cr_assert_eq(pthread_create(&threads[i], NULL, ask, &answers[i]), 0);
     for (int i = 0; i < 4; i++) {
-        void *answer;
-        pthread_join(threads[i], &answer);
-        cr_assert_eq(answer, (const void *)zu_io_features());
+        pthread_join(threads[i], NULL);
+        cr_assert(is_same(&answers[i], zu_io_features()));
+    }
+    cr_assert_eq(zu_io_features(), zu_io_features(), "the answer stands");
+}
+
+static void limit_to(rlim_t count)
+{
+    struct rlimit limit = {.rlim_cur = count, .rlim_max = 1024};
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* However far a trial gets with few descriptors, what it missed is tried again. */
+Test(features, want_of_descriptors_passes)
+{
+    int lowest = dup(0);
+    close(lowest);
+    struct zu_io_features poor[8];
+    for (int more = 0; more < 8; more++) {
+        limit_to((rlim_t)(lowest + more));
+        poor[more] = *zu_io_features();
+        if (!poor[more].error && poor[more].has[ZU_IO_MSG_RING])
+            cr_assert_geq(more, 4, "a pair and two rings in fewer descriptors");
+    }
+    limit_to(1024);
+    const struct zu_io_features *rich = zu_io_features();
+    cr_assert_neq(rich->error, -EMFILE, "there are enough again");
+    if (rich->error)
+        cr_skip_test("io_uring is refused here: %d", rich->error);
+    cr_assert_eq(poor[0].error, -EMFILE);
+    cr_assert(!is_same(&poor[1], rich));
+    cr_assert(is_same(&poor[7], rich));
+    cr_assert_not(zu_io_is_refused());
+    limit_to((rlim_t)lowest);
+    cr_assert_eq(zu_io_features(), rich, "it stands now");
+    limit_to(1024);
+}
+
+/* A sanitizer's own locks would not bear it. */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__ && !__has_feature(address_sanitizer) &&              \
+    !__has_feature(thread_sanitizer)
+/* A fork may meet another thread in the middle of its search; the child must not wait for that one. */
+Test(features, a_fork_in_the_midst_is_no_harm)
+{
+    for (int i = 0; i < 30; i++) {
+        pid_t child = fork(); /* each asks for the first time */
+        if (child == 0) {
+            pthread_t thread;
+            struct zu_io_features theirs;
+            alarm(30);
+            if (pthread_create(&thread, NULL, ask, &theirs) != 0)
+                _exit(2);
+            for (uint64_t until_ns = zu_clock_ns() + (uint64_t)i * 50000; zu_clock_ns() < until_ns;)
+                ;
+            pid_t grandchild = fork();
+            if (grandchild == 0) {
+                alarm(20);
+                _exit(zu_io_features()->error == 0 || zu_io_features()->error == -EPERM ? 0 : 1);
+            }
+            int status = -1;
+            waitpid(grandchild, &status, 0);
+            pthread_join(thread, NULL);
+            _exit(status == 0 && is_same(&theirs, zu_io_features()) ? 0 : 1);
+        }
+        int status;
+        cr_assert_eq(waitpid(child, &status, 0), child);
+        cr_assert_eq(status, 0, "round %d", i);
     }
 }
+#endif

@@ -164,3 +164,45 @@ Test(msg, without_memory_nothing_is_made_and_the_data_stays_the_callers)
     cr_assert_eq(frees, 0u);
     zu_msg_close(&msg);
 }
+
+Test(msg, a_group_goes_along_and_ends_with_the_last_that_has_it)
+{
+    struct zu_msg msg, copy;
+    zu_msg_init_size(&msg, 5);
+    cr_assert_str_eq(zu_msg_group(&msg), "");
+    cr_assert_eq(zu_msg_set_group(&msg, "weather today", 7), 0);
+    cr_assert_str_eq(zu_msg_group(&msg), "weather");
+    struct zu_buf *text = msg.group;
+    zu_msg_init(&copy);
+    zu_msg_copy(&copy, &msg);
+    cr_assert_eq(atomic_load(&text->refs), 2u);
+    cr_assert_eq(zu_msg_set_group(&msg, zu_msg_group(&msg), 4), 0, "from its own text");
+    cr_assert_str_eq(zu_msg_group(&msg), "weat");
+    cr_assert_str_eq(zu_msg_group(&copy), "weather");
+    cr_assert_eq(atomic_load(&text->refs), 1u);
+    zu_buf_ref(text);
+    zu_msg_move(&msg, &copy);
+    cr_assert_str_eq(zu_msg_group(&copy), "");
+    cr_assert_str_eq(zu_msg_group(&msg), "weather");
+    cr_assert_eq(atomic_load(&text->refs), 2u);
+    zu_msg_close(&msg);
+    cr_assert_eq(atomic_load(&text->refs), 1u);
+    zu_buf_unref(text);
+    cr_assert_eq(zu_msg_set_group(&copy, "a", 1), 0);
+    cr_assert_eq(zu_msg_set_group(&copy, "", 0), 0);
+    cr_assert_null(copy.group);
+    zu_msg_close(&copy);
+}
+
+Test(msg, without_memory_the_old_group_stays)
+{
+    static char large[3000];
+    struct zu_msg msg;
+    zu_msg_init(&msg);
+    cr_assert_eq(zu_msg_set_group(&msg, "old", 3), 0);
+    zu_alloc_fail_from = 1;
+    cr_assert_eq(zu_msg_set_group(&msg, large, sizeof large), -ENOMEM);
+    zu_alloc_fail_from = 0;
+    cr_assert_str_eq(zu_msg_group(&msg), "old");
+    zu_msg_close(&msg);
+}

@@ -117,7 +117,7 @@ static void expect_messages(uint64_t count)
     static uint8_t body[LARGE_SIZE];
     size_t at = 0;
     for (uint64_t n = 0; n < count; n++) {
-        struct zu_frame_head head;
+        struct zu_frame_head head = {0};
         cr_assert_eq(zu_frame_decode(sink.bytes + at, sink.size - at, &head), 1);
         cr_assert_eq(head.size, size_of_message(n), "message %llu", (unsigned long long)n);
         message_fill(body, n);
@@ -246,6 +246,33 @@ Test(outlet, a_kernel_that_takes_little_by_little_is_not_waited_for_to_the_end)
     cr_assert_eq(sink.size, ZU_FRAME_HEAD_MAX + (size_t)HUGE);
     zu_mailbox_run(&far.box);
     free(body);
+    end();
+}
+
+/* As a send at once does it: behind what lies in the pipe, or not at all. */
+Test(outlet, a_small_message_goes_past_the_pipe_but_overtakes_nothing)
+{
+    static uint8_t body[LARGE_SIZE];
+    unsigned past = 0;
+    begin(0);
+    for (uint64_t n = 0; n < 90; n++) {
+        message_fill(body, n);
+        bool went = n % 3 == 2 && zu_outlet_peer_ops.send_large(peer, body, size_of_message(n), n % 2 ? PATIENCE : 0);
+        past += went;
+        if (!went)
+            cr_assert_eq(zu_pipe_write(peer->out, body, size_of_message(n), false), 0);
+    }
+    cr_assert_gt(past, 20u);
+    while (zu_pipe_count(peer->out).held)
+        zu_outlet_peer_ops.flush(peer, 0);
+    expect_messages(90);
+    sink.is_full = true;
+    cr_assert_not(zu_outlet_peer_ops.send_large(peer, "x", 1, 0));
+    cr_assert_eq(zu_pipe_count(peer->out).accepted, 90u, "it is for the pipe to take");
+    cr_assert(zu_outlet_take(&peer->outlet), "a shard that is sending is not waited for");
+    cr_assert_not(zu_outlet_peer_ops.send_large(peer, "x", 1, 0));
+    zu_outlet_give(&peer->outlet);
+    zu_mailbox_run(&far.box);
     end();
 }
 

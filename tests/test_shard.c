@@ -38,12 +38,13 @@ static void script_free(struct zu_driver *driver)
     script_of(driver)->freed = true;
 }
 
-static void script_wait(struct zu_driver *driver, uint64_t until_ns)
+static int script_wait(struct zu_driver *driver, uint64_t until_ns)
 {
     struct script *script = script_of(driver);
     script->until_ns = until_ns;
     if (script->on_wait)
         script->on_wait(script);
+    return 0;
 }
 
 static void script_wake(struct zu_driver *driver)
@@ -91,6 +92,19 @@ static void post_both(struct script *at)
     zu_mailbox_post(&at->shard->box, &two.note);
 }
 
+static void *post_both_run(void *at)
+{
+    post_both(at);
+    return NULL;
+}
+
+static void others_post_both(struct script *at)
+{
+    pthread_t other;
+    pthread_create(&other, NULL, post_both_run, at);
+    pthread_join(other, NULL);
+}
+
 Test(shard, wakes_a_sleeper_once_and_nobody_else)
 {
     cr_assert_eq(zu_shard_init(&shard, &script.driver), 0);
@@ -99,13 +113,19 @@ Test(shard, wakes_a_sleeper_once_and_nobody_else)
     zu_shard_step(&shard, ZU_NEVER);
     cr_assert(one.runs == 1 && two.runs == 1);
     cr_assert_eq(script.until_ns, 0, "after notes it looks again");
-    script.on_wait = post_both;
+    script.on_wait = others_post_both;
     zu_shard_step(&shard, ZU_NEVER);
     cr_assert_eq(script.until_ns, ZU_NEVER);
     cr_assert_eq(script.wakes, 1, "%u wakes", script.wakes);
     script.on_wait = NULL;
     zu_shard_step(&shard, ZU_NEVER);
     cr_assert(one.runs == 2 && two.runs == 2);
+    script.on_wait = post_both;
+    zu_shard_step(&shard, ZU_NEVER);
+    cr_assert_eq(script.wakes, 1, "its own completions find it awake");
+    script.on_wait = NULL;
+    zu_shard_step(&shard, ZU_NEVER);
+    cr_assert(one.runs == 3 && two.runs == 3);
     cr_assert_eq(script.wakes, 1);
     zu_shard_fini(&shard);
     cr_assert(script.freed);
@@ -219,6 +239,7 @@ Test(shard, gives_chunks_back_after_a_burst)
     cr_assert_eq(zu_sim_new(1, NULL, &sim), 0);
     cr_assert_eq(zu_sim_driver_new(sim, &driver), 0);
     cr_assert_eq(zu_shard_init(&shard, driver), 0);
+    cr_assert_eq(zu_shard_start(&shard, &plainly), 0);
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < MANY; i++)
             chunks[i] = zu_chunk_new(ZU_CHUNK_RUNG_RECEIVE);

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/futex.h"
 #include "core/socket.h"
+#include "flow/pipe_wake.h"
 #include "io/uring.h"
 #include "mem/alloc.h"
 #include "mem/buf.h"
@@ -63,6 +64,7 @@ static void fork_child(void)
         struct zu_context *context = zu_container_of(link, struct zu_context, link);
         for (unsigned i = 0; i < context->shard_count; i++) /* which nobody runs here: the duty is the child's own */
             zu_chunk_pool_unwatch(&context->shards[i]->watcher);
+        zu_chunk_pool_unwatch(&context->keeper.watcher);
     }
     zu_list_init(&all);
 }
@@ -75,12 +77,15 @@ static void fork_watch(void)
 struct zu_context *zu_context_new(void)
 {
     pthread_once(&fork_once, fork_watch);
+    zu_pipe_wake_prepare();
     struct zu_context *context = zu_alloc_zero(sizeof *context);
     if (!context)
         return NULL;
     context->tag = ZU_CONTEXT_TAG;
     pthread_mutex_init(&context->lock, NULL);
     zu_ctx_options_init(&context->options);
+    zu_ctx_options_from_environment(&context->options);
+    zu_keeper_init(&context->keeper);
     zu_list_init(&context->sockets);
     zu_inproc_init(&context->inproc);
     pthread_mutex_lock(&all_lock);
@@ -169,8 +174,16 @@ static int shard_start(struct zu_context *context, struct zu_shard *shard, unsig
     char name[64]; /* the kernel keeps 15 characters */
     snprintf(name, sizeof name, "%s%sZMQbg/IO/%u", prefix, prefix[0] ? "/" : "", index);
     memcpy(how.name, name, sizeof how.name - 1);
+    cpu_set_t own;
     if (CPU_COUNT(&options->thread_cpus) > 0)
         how.cpus = &options->thread_cpus;
+    if (options->shard_cpu_count) {
+        CPU_ZERO(&own);
+        CPU_SET(options->shard_cpus[index % (unsigned)options->shard_cpu_count], &own);
+        how.cpus = &own;
+    }
+    shard->driver->busy_poll_us = (uint32_t)options->spin_us;
+    shard->spinner.budget_ns = (uint64_t)options->spin_us * 1000;
     return zu_shard_start(shard, &how);
 }
 
@@ -180,15 +193,23 @@ static void shards_free(struct zu_context *context)
         return;
     for (unsigned i = 0; i < context->shard_count; i++)
         shard_free(context->shards[i]);
-    zu_free(context->shards, (size_t)context->options.io_threads * sizeof(struct zu_shard *));
+    zu_free(context->shards, context->shard_room * sizeof(struct zu_shard *));
     context->shards = NULL;
     context->shard_count = 0;
 }
 
 static int shards_start(struct zu_context *context)
 {
-    unsigned count = (unsigned)context->options.io_threads;
+    const struct zu_ctx_options *options = &context->options;
+    unsigned count = (unsigned)(options->shards ? options->shards : options->io_threads);
     int err = 0;
+    context->is_inline = options->drive == ZU_DRIVE_INLINE;
+    context->spin_ns = (uint64_t)options->spin_us * 1000;
+    if (context->is_inline) {
+        count = 0;
+        zu_keeper_watch(&context->keeper);
+    }
+    context->shard_room = count;
     if (count)
         context->shards = zu_alloc_zero(count * sizeof(struct zu_shard *));
     if (count && !context->shards)
@@ -240,6 +261,18 @@ void zu_context_leave(struct zu_context *context)
     pthread_mutex_unlock(&context->lock);
 }
 
+struct zu_drive_limits zu_context_drive_limits(struct zu_context *context)
+{
+    pthread_mutex_lock(&context->lock);
+    struct zu_drive_limits limits = {
+        .spin_ns = (uint64_t)context->options.spin_us * 1000,
+        .flush_ns = (uint64_t)context->options.flush_us * 1000,
+        .flush_bytes = (size_t)context->options.flush_bytes,
+    };
+    pthread_mutex_unlock(&context->lock);
+    return limits;
+}
+
 struct zu_shard *zu_context_shard(struct zu_context *context, uint64_t affinity)
 {
     struct zu_shard *best = NULL;
@@ -283,6 +316,10 @@ static void context_free(struct zu_context *context)
     for (unsigned i = 0; forked && i < context->shard_count; i++)
         context->shards[i]->threaded = false; /* the threads are the parent's */
     shards_free(context);
+    if (!forked) {
+        zu_inproc_fini(&context->inproc);
+        zu_keeper_fini(&context->keeper);
+    }
     context->tag = 0;
     pthread_mutex_destroy(&context->lock);
     zu_free(context, sizeof *context);

@@ -6,6 +6,8 @@
 #include <pthread.h>
 
 #include "core/ctx_option.h"
+#include "core/drive.h"
+#include "core/keeper.h"
 #include "io/shard.h"
 #include "link/inproc.h"
 
@@ -18,11 +20,15 @@ struct zu_context {
     struct zu_ctx_options options; /* fixed for shards once they are started */
     struct zu_shard **shards;      /* started by the first socket */
     unsigned shard_count;          /* how many run */
+    unsigned shard_room;           /* how many there is room for */
     bool started;                  /* shards are up, or none are wanted */
     bool stopping;                 /* shutdown or term was called */
     unsigned socket_count;         /* sockets not yet freed */
     struct zu_link sockets;        /* open ones: struct zu_socket.link */
     struct zu_inproc inproc;       /* names; under a lock of its own */
+    bool is_inline;                /* sockets are driven by their users; fixed with the first socket */
+    uint64_t spin_ns;              /* of sockets' waits; fixed with the first socket */
+    struct zu_keeper keeper;       /* for those: under locks of its own */
     struct zu_link link;           /* among all contexts of the process, for fork */
     _Atomic bool forked;           /* we are a child of the process that made it; set by atfork, relaxed */
 };
@@ -42,6 +48,8 @@ int zu_context_enter(struct zu_context *context, struct zu_link *link);
 void zu_context_closing(struct zu_context *context, struct zu_link *link);
 /* The last trace is gone. */
 void zu_context_leave(struct zu_context *context);
+/* What a socket's drive takes from the options. */
+struct zu_drive_limits zu_context_drive_limits(struct zu_context *context);
 /* The least loaded shard among those that the mask allows (0: all); NULL when there is none. */
 struct zu_shard *zu_context_shard(struct zu_context *context, uint64_t affinity);
 

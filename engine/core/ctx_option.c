@@ -97,6 +97,28 @@ static int name_prefix_get(const struct zu_ctx_options *options, void *value, si
     return 0;
 }
 
+/* "2,3": CPU 2 for the first shard, 3 for the second, 2 again for the third. Empty: any. */
+static int cpus_set(struct zu_ctx_options *options, const void *value, size_t size)
+{
+    short cpus[ZU_SHARD_CPUS_MAX];
+    int count = 0;
+    char text[ZU_SHARD_CPUS_MAX * 5], *rest, *word;
+    if (!value || size >= sizeof text)
+        return -EINVAL;
+    memcpy(text, value, size);
+    text[size] = '\0';
+    for (word = strtok_r(text, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
+        char *end;
+        long cpu = strtol(word, &end, 10);
+        if (*end || end == word || cpu < 0 || cpu >= CPU_SETSIZE || count == ZU_SHARD_CPUS_MAX)
+            return -EINVAL;
+        cpus[count++] = (short)cpu;
+    }
+    memcpy(options->shard_cpus, cpus, (size_t)count * sizeof *cpus);
+    options->shard_cpu_count = count;
+    return 0;
+}
+
 #define STORED(field)                                                                                                  \
     .settable = true, .gettable = true, .stored = true, .offset = offsetof(struct zu_ctx_options, field)
 
@@ -117,8 +139,19 @@ static const struct zu_ctx_option_row rows[ZU_CTX_OPT_END] = {
     [ZU_CTX_OPT_BLOCKY] = {"BLOCKY", STORED(blocky), .truth = true, .fallback = 1},
 };
 
+/* zuring's own, from ZU_CTX_OPT_OWN on. */
+static const struct zu_ctx_option_row own_rows[ZU_CTX_OPT_OWN_END - ZU_CTX_OPT_OWN] = {
+    [ZU_CTX_OPT_DRIVE - ZU_CTX_OPT_OWN] = {"DRIVE", STORED(drive), .max = ZU_DRIVE_INLINE},
+    [ZU_CTX_OPT_SPIN_US - ZU_CTX_OPT_OWN] = {"SPIN_US", STORED(spin_us), .max = 1000000},
+    [ZU_CTX_OPT_FLUSH_BYTES - ZU_CTX_OPT_OWN] = {"FLUSH_BYTES", STORED(flush_bytes), .min = 1, .fallback = 131072},
+    [ZU_CTX_OPT_FLUSH_US - ZU_CTX_OPT_OWN] = {"FLUSH_US", STORED(flush_us), .max = 1000000, .fallback = 20},
+    [ZU_CTX_OPT_CPUS - ZU_CTX_OPT_OWN] = {"CPUS", .settable = true, .set = cpus_set},
+};
+
 const struct zu_ctx_option_row *zu_ctx_option_row(int number)
 {
+    if (number >= ZU_CTX_OPT_OWN && number < ZU_CTX_OPT_OWN_END)
+        return &own_rows[number - ZU_CTX_OPT_OWN];
     if (number < 0 || number >= ZU_CTX_OPT_END || !rows[number].name)
         return NULL;
     return &rows[number];
@@ -131,6 +164,11 @@ void zu_ctx_options_init(struct zu_ctx_options *options)
         if (rows[number].stored)
             memcpy((char *)options + rows[number].offset, &rows[number].fallback, sizeof(int));
     }
+    for (int number = ZU_CTX_OPT_OWN; number < ZU_CTX_OPT_OWN_END; number++) {
+        const struct zu_ctx_option_row *row = zu_ctx_option_row(number);
+        if (row->stored)
+            memcpy((char *)options + row->offset, &row->fallback, sizeof(int));
+    }
 }
 
 int zu_ctx_option_set(struct zu_ctx_options *options, int number, const void *value, size_t size)
@@ -141,7 +179,7 @@ int zu_ctx_option_set(struct zu_ctx_options *options, int number, const void *va
     if (row->set)
         return row->set(options, value, size);
     int wanted;
-    if (int_read(value, size, &wanted) || wanted < row->min)
+    if (int_read(value, size, &wanted) || wanted < row->min || (row->max && wanted > row->max))
         return -EINVAL;
     if (row->truth)
         wanted = wanted != 0;

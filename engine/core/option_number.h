@@ -111,7 +111,15 @@ enum zu_ctx_option_number {
     ZU_CTX_OPT_ZERO_COPY_RECV = 10,
     ZU_CTX_OPT_IPV6 = 42,
     ZU_CTX_OPT_BLOCKY = 70,
-    ZU_CTX_OPT_END /* one past the last number */
+    ZU_CTX_OPT_END, /* one past the last number */
+    /* zuring's own: zuring.h */
+    ZU_CTX_OPT_OWN = 0x7a00,
+    ZU_CTX_OPT_DRIVE = ZU_CTX_OPT_OWN,
+    ZU_CTX_OPT_SPIN_US,
+    ZU_CTX_OPT_FLUSH_BYTES,
+    ZU_CTX_OPT_FLUSH_US,
+    ZU_CTX_OPT_CPUS,
+    ZU_CTX_OPT_OWN_END /* one past the last of these */
 };
 
 /* Values of ZU_OPT_MECHANISM. */

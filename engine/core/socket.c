@@ -27,9 +27,25 @@ static const struct zu_pattern_ops *pattern_find(unsigned type)
     return NULL;
 }
 
+/* The descriptor stays readable for whoever sleeps on it outside, unless its user is being told just now. */
+static void drive_wake(struct zu_socket *socket, struct zu_drive *drive)
+{
+    struct zu_shard *shard = &drive->shard;
+    bool is_here = zu_shard_is_here(shard);
+    if (atomic_load_explicit(&socket->event_fd, memory_order_seq_cst) < 0)
+        zu_shard_wake(shard);
+    else if (!is_here || !shard->by_user || !socket->reports)
+        shard->driver->ops->wake(shard->driver);
+}
+
 static void socket_wake(struct zu_mailbox *box)
 {
     struct zu_socket *socket = zu_container_of(box, struct zu_socket, box);
+    struct zu_drive *drive = atomic_load_explicit(&socket->drive, memory_order_seq_cst);
+    if (drive) {
+        drive_wake(socket, drive);
+        return;
+    }
     /* seq_cst: behind the post's exchange on the box; pairs with the user's "asleep, then look". */
     bool sleeps = atomic_load_explicit(&socket->asleep, memory_order_seq_cst) &&
                   atomic_exchange_explicit(&socket->asleep, 0, memory_order_seq_cst);
@@ -47,7 +63,10 @@ static void socket_release(struct zu_mailbox *box)
     struct zu_socket *socket = zu_container_of(box, struct zu_socket, box);
     struct zu_context *context = socket->context;
     int fd = atomic_load_explicit(&socket->event_fd, memory_order_relaxed);
-    if (fd >= 0)
+    struct zu_drive *drive = atomic_load_explicit(&socket->drive, memory_order_relaxed);
+    if (drive) /* not with the close: a poster may have been about to wake its shard */
+        zu_drive_unref(drive);
+    else if (fd >= 0)
         close(fd);
     zu_options_fini(&socket->options);
     zu_free(socket, sizeof *socket);
@@ -247,6 +266,7 @@ int zu_socket_new(struct zu_context *context, unsigned type, struct zu_socket **
         return err;
     }
     zu_options_init(&socket->options, type, &context->options);
+    socket->spinner.budget_ns = context->spin_ns;
     socket->tag = ZU_SOCKET_TAG;
     *ret_socket = socket;
     return 0;
@@ -265,7 +285,7 @@ void zu_socket_forked(struct zu_socket *socket)
 static void drain_event_fd(struct zu_socket *socket)
 {
     int fd = atomic_load_explicit(&socket->event_fd, memory_order_relaxed);
-    if (fd < 0)
+    if (fd < 0 || zu_socket_has_drive(socket)) /* whose step has drained it */
         return;
     int saved = errno; /* that of a call which succeeds stays as it was */
     eventfd_t count;
@@ -281,6 +301,30 @@ int zu_socket_check(struct zu_socket *socket)
     drain_event_fd(socket); /* before the box: a note that comes between is signalled again */
     zu_mailbox_run(&socket->box);
     return atomic_load_explicit(&socket->state, memory_order_relaxed) == ZU_SOCKET_STOPPED ? -ZU_ETERM : 0;
+}
+
+int zu_socket_refresh(struct zu_socket *socket)
+{
+    struct zu_drive *drive = zu_socket_has_drive(socket);
+    if (drive && atomic_load_explicit(&socket->state, memory_order_relaxed) != ZU_SOCKET_FORKED)
+        zu_drive_step(drive);
+    return zu_socket_check(socket);
+}
+
+int zu_socket_drive(struct zu_socket *socket, struct zu_drive **ret_drive)
+{
+    struct zu_drive *drive = zu_socket_has_drive(socket);
+    if (!drive) {
+        struct zu_drive_limits limits = zu_context_drive_limits(socket->context);
+        int err = zu_drive_new(&socket->context->keeper, &limits, &socket->box, &drive);
+        if (err)
+            return err;
+        /* seq_cst: a poster that did not see it had posted before this thread's next look at the box. */
+        atomic_store_explicit(&socket->drive, drive, memory_order_seq_cst);
+        socket->ways |= ZU_SEND_DRIVES;
+    }
+    *ret_drive = drive;
+    return 0;
 }
 
 /* In a child of a fork nothing behind the socket runs: its memory stays, as does the parent's view of the peers. */
@@ -306,5 +350,8 @@ void zu_socket_close(struct zu_socket *socket)
         in_end(socket, peer);
         release_if_over(peer);
     }
+    struct zu_drive *drive = zu_socket_has_drive(socket);
+    if (drive)
+        zu_drive_release(drive);
     zu_mailbox_unref(&socket->box);
 }

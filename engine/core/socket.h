@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A socket: its pattern, options, endpoints and peers. One thread at a time uses it, as in libzmq; shards and other
- * sockets reach it through its mailbox. It never lives on a shard: what lingers after close are its connections.
+ * sockets reach it through its mailbox. It never lives on a shard: what lingers after close are its connections. In inline
+ * drive that thread steps the shard of the socket's connections besides.
  */
 #ifndef ZU_CORE_SOCKET_H
 #define ZU_CORE_SOCKET_H
@@ -18,16 +19,23 @@
 /* Why the fast path must stop and look. */
 enum zu_socket_state { ZU_SOCKET_LIVE, ZU_SOCKET_STOPPED /* -ETERM */, ZU_SOCKET_FORKED /* the parent's */ };
 
+/* What a send must mind besides the pattern. */
+enum { ZU_SEND_DRIVES = 1 /* inline: batches are ours to flush */, ZU_SEND_ANSWERS = 2 /* the thread has waited since */ };
+
 struct zu_socket {
     uint32_t tag;                  /* ZU_SOCKET_TAG from zmq_socket to zmq_close */
     _Atomic unsigned state;        /* enum zu_socket_state; relaxed: set by a note on the using thread, or by atfork */
     struct zu_pattern pattern;     /* who gets and gives messages */
     bool rcvmore;                  /* the last part received has more behind it */
+    uint8_t ways;                  /* ZU_SEND_ bits */
+    struct zu_spinner spinner;     /* the using thread: before it sleeps */
+    bool reports;                  /* it is about to tell its events, so its own notes need not show on the descriptor */
 
     struct zu_mailbox box ZU_ALIGNED_LINE; /* any thread posts; its count keeps the socket's memory */
     _Atomic uint32_t asleep;       /* futex: the using thread sleeps. seq_cst exchange by both, against post */
     _Atomic int ran_on;            /* processor of the using thread when it last looked into the box; relaxed, a hint */
     _Atomic int event_fd;          /* ZMQ_FD, -1 until asked for. seq_cst: set, then look at the box; post, then load */
+    _Atomic(struct zu_drive *) drive; /* inline, from the first endpoint on; seq_cst as event_fd. In place of the two above */
 
     /* The using thread. */
     struct zu_options options;     /* as set */
@@ -76,20 +84,37 @@ ZU_INLINE int zu_socket_enter(struct zu_socket *socket)
     return zu_socket_check(socket);
 }
 
+/* The using thread: inline drive, once there is something to drive; else NULL. */
+ZU_INLINE struct zu_drive *zu_socket_has_drive(struct zu_socket *socket)
+{
+    return atomic_load_explicit(&socket->drive, memory_order_relaxed); /* written by this thread alone */
+}
+
 /* --- socket_io.c --- */
 
 enum { ZU_DONTWAIT = 1, ZU_SNDMORE = 2 };
 
 int zu_socket_send_slowly(struct zu_socket *socket, struct zu_part *part, int flags, int err);
+int zu_socket_send_mindful(struct zu_socket *socket, struct zu_part *part, int flags);
 int zu_socket_peek_slowly(struct zu_socket *socket, struct zu_view *ret_view, int flags, int err);
 
 /* 0; -EAGAIN, -EINTR, -ENOTSUP, -ENOMEM, -ZU_ETERM. On failure the part is untouched. */
 ZU_INLINE int zu_socket_send(struct zu_socket *socket, struct zu_part *part, int flags)
 {
+    struct zu_drive *drive = NULL;
+    if (zu_unlikely(socket->ways)) {
+        drive = zu_socket_has_drive(socket);
+        if (socket->ways != ZU_SEND_DRIVES || !drive->messages)
+            return zu_socket_send_mindful(socket, part, flags);
+    }
     int err = zu_socket_enter(socket);
     if (zu_likely(!err))
         err = socket->pattern.ops->send(&socket->pattern, part);
-    return zu_likely(!err) ? 0 : zu_socket_send_slowly(socket, part, flags, err);
+    if (zu_unlikely(err))
+        err = zu_socket_send_slowly(socket, part, flags, err);
+    if (zu_unlikely(drive) && !err)
+        zu_drive_sent_more(drive, part->size);
+    return err;
 }
 
 /* Views the next frame in, which the caller takes from its pipe and then calls zu_socket_taken. Errors as above. */
@@ -119,10 +144,19 @@ ZU_INLINE void zu_socket_rest(struct zu_socket *socket)
     zu_balance_rest(&socket->pattern.out);
 }
 
+/* The thread has waited for messages: its next send is an answer, which does not wait for company. */
+ZU_INLINE void zu_socket_waited(struct zu_socket *socket)
+{
+    socket->ways |= ZU_SEND_ANSWERS;
+}
 /* Rests, then sleeps until something was posted: 0, -EINTR, -ETIMEDOUT. */
 int zu_socket_wait(struct zu_socket *socket, uint64_t until_ns);
+/* Inline: moves what can be moved without sleeping. Then as zu_socket_check. */
+int zu_socket_refresh(struct zu_socket *socket);
 /* A descriptor that is readable while something is posted; negative errno. */
 int zu_socket_event_fd(struct zu_socket *socket);
+/* Inline: the drive, made when it is not there yet. -ENOMEM, -EMFILE. */
+int zu_socket_drive(struct zu_socket *socket, struct zu_drive **ret_drive);
 
 /* --- socket_endpoint.c --- */
 
@@ -141,8 +175,9 @@ extern const struct zu_transport *zu_transport_extra;
 
 int zu_socket_set(struct zu_socket *socket, int number, const void *value, size_t size);
 int zu_socket_get(struct zu_socket *socket, int number, void *value, size_t *size);
-/* -ENOTSUP: the security mechanism that the options ask for is not built, so a bind or connect must not go ahead. */
+/* -ENOTSUP: what the options ask for is not built, so a bind, or a connect, by a stream transport must not go ahead. */
 int zu_socket_can_link(const struct zu_socket *socket);
+int zu_socket_can_dial(const struct zu_socket *socket, const struct zu_transport *transport);
 struct zu_settings *zu_socket_settings(const struct zu_socket *socket);
 
 #endif

@@ -39,6 +39,18 @@ static const struct zu_transport *transport_find(const struct zu_endpoint *endpo
     return zu_transport_extra && scheme_is(endpoint, zu_transport_extra->scheme) ? zu_transport_extra : NULL;
 }
 
+/* Of libzmq's transports, those that no type of ours could use if they were built. */
+static const char *const foreign_schemes[] = {"udp", "pgm", "epgm", "norm"};
+
+static int missing_error(const struct zu_endpoint *endpoint)
+{
+    for (size_t i = 0; i < sizeof foreign_schemes / sizeof *foreign_schemes; i++) {
+        if (scheme_is(endpoint, foreign_schemes[i]))
+            return -ZU_ENOCOMPATPROTO;
+    }
+    return -EPROTONOSUPPORT;
+}
+
 /* A number, not the entry's address: a peer may come, or be left, when the entry has gone. */
 static struct zu_endpoint_entry *entry_new(struct zu_socket *socket, const char *text)
 {
@@ -60,9 +72,6 @@ static void entry_free(struct zu_endpoint_entry *entry)
 /* The snapshot and marks that an endpoint takes along; zu_settings_unref it afterwards. */
 static int home_make(struct zu_socket *socket, void *endpoint, struct zu_home *ret_home)
 {
-    int err = zu_socket_can_link(socket);
-    if (err)
-        return err;
     struct zu_settings *settings = zu_socket_settings(socket);
     if (!settings)
         return -ENOMEM;
@@ -101,14 +110,49 @@ static int bind_inproc(struct zu_socket *socket, const char *text, const char *n
     return 0;
 }
 
-static int bind_stream(struct zu_socket *socket, const struct zu_transport *transport, const char *address)
+/* Where an endpoint is to live, and where a listener's connections may. */
+struct place {
+    struct zu_shard *shard; /* the endpoint's */
+    struct zu_shard **all;  /* its connections' */
+    unsigned count;         /* how many those are */
+};
+
+static int place_find(struct zu_socket *socket, struct place *ret_place)
 {
     struct zu_context *context = socket->context;
+    if (context->is_inline) {
+        struct zu_drive *drive;
+        int err = zu_socket_drive(socket, &drive);
+        if (!err)
+            *ret_place = (struct place){&drive->shard, &drive->shards, 1};
+        return err;
+    }
     struct zu_shard *shard = zu_context_shard(context, socket->options.affinity);
     if (!shard)
         return -ZU_EMTHREAD;
+    *ret_place = (struct place){shard, context->shards, context->shard_count};
+    return 0;
+}
+
+/* Inline: what was just begun moves on at once, as it would with a shard in the background. */
+static void stir(struct zu_socket *socket)
+{
+    struct zu_drive *drive = zu_socket_has_drive(socket);
+    if (drive)
+        zu_drive_step(drive);
+}
+
+static int bind_stream(struct zu_socket *socket, const struct zu_transport *transport, const char *address)
+{
+    struct place place;
+    int err = zu_socket_can_link(socket);
+    if (!err)
+        err = place_find(socket, &place);
+    if (err)
+        return err;
+    struct zu_shard *shard = place.shard;
     struct zu_home home;
-    int err = home_make(socket, NULL, &home);
+    err = home_make(socket, NULL, &home);
     if (err)
         return err;
     struct zu_listening listening;
@@ -116,7 +160,7 @@ static int bind_stream(struct zu_socket *socket, const struct zu_transport *tran
     struct zu_endpoint_entry *entry = err ? NULL : entry_new(socket, listening.text);
     if (entry) {
         home.endpoint = entry->id;
-        entry->listen = zu_listen_new(shard, context->shards, context->shard_count, &home, transport, &listening);
+        entry->listen = zu_listen_new(shard, place.all, place.count, &home, transport, &listening);
         if (!entry->listen) {
             entry_free(entry);
             entry = NULL;
@@ -143,7 +187,9 @@ int zu_socket_bind(struct zu_socket *socket, const char *text)
     if (scheme_is(&endpoint, "inproc"))
         return bind_inproc(socket, text, endpoint.rest);
     const struct zu_transport *transport = transport_find(&endpoint);
-    return transport ? bind_stream(socket, transport, endpoint.rest) : -EPROTONOSUPPORT;
+    err = transport ? bind_stream(socket, transport, endpoint.rest) : missing_error(&endpoint);
+    stir(socket);
+    return err;
 }
 
 static int connect_inproc(struct zu_socket *socket, const struct zu_home *home, const char *name)
@@ -158,10 +204,12 @@ static int connect_inproc(struct zu_socket *socket, const struct zu_home *home, 
 static int connect_stream(struct zu_socket *socket, const struct zu_transport *transport, const char *address,
                           const struct zu_home *home, struct zu_endpoint_entry *entry)
 {
-    struct zu_shard *shard = zu_context_shard(socket->context, socket->options.affinity);
-    if (!shard)
-        return -ZU_EMTHREAD;
+    struct place place;
     int err = transport->check(address);
+    if (!err)
+        err = zu_socket_can_dial(socket, transport);
+    if (!err)
+        err = place_find(socket, &place);
     if (err)
         return err;
     struct zu_peer *peer = NULL;
@@ -172,7 +220,7 @@ static int connect_stream(struct zu_socket *socket, const struct zu_transport *t
         peer->endpoint = home->endpoint;
         zu_peer_set_near(peer, home->socket, home->events, home->box);
     }
-    entry->dial = zu_dial_new(shard, home, transport, address, peer);
+    entry->dial = zu_dial_new(place.shard, home, transport, address, peer);
     if (!entry->dial) {
         if (peer)
             zu_peer_abandon(peer);
@@ -193,7 +241,7 @@ int zu_socket_connect(struct zu_socket *socket, const char *text)
     bool is_inproc = scheme_is(&endpoint, "inproc");
     const struct zu_transport *transport = is_inproc ? NULL : transport_find(&endpoint);
     if (!is_inproc && !transport)
-        return -EPROTONOSUPPORT;
+        return missing_error(&endpoint);
     struct zu_endpoint_entry *entry = entry_new(socket, text);
     struct zu_home home;
     err = entry ? home_make(socket, entry->id, &home) : -ENOMEM;
@@ -208,6 +256,7 @@ int zu_socket_connect(struct zu_socket *socket, const char *text)
         return err;
     }
     entry_add(socket, entry);
+    stir(socket);
     return 0;
 }
 
@@ -260,12 +309,13 @@ int zu_socket_forget(struct zu_socket *socket, const char *text)
     bool is_inproc = scheme_is(&endpoint, "inproc");
     const struct zu_transport *transport = is_inproc ? NULL : transport_find(&endpoint);
     if (!is_inproc && !transport)
-        return -EPROTONOSUPPORT;
+        return missing_error(&endpoint);
     err = forget(socket, text);
     char plain[ZU_TRANSPORT_TEXT_MAX];
     if (err && transport && transport->plain &&
         transport->plain(endpoint.rest, socket->options.ipv6, plain, sizeof plain) == 0)
         err = forget(socket, plain);
+    stir(socket);
     return err;
 }
 

@@ -12,9 +12,26 @@
 #include "base/futex.h"
 #include "mem/msg.h"
 
+/* True: something was posted. */
+static bool spin_for_notes(struct zu_socket *socket, uint64_t until_ns)
+{
+    if (!zu_spin_begin(&socket->spinner, until_ns))
+        return false;
+    do {
+        if (zu_mailbox_has_notes(&socket->box))
+            return true;
+    } while (zu_spin_on(&socket->spinner));
+    return false;
+}
+
 int zu_socket_wait(struct zu_socket *socket, uint64_t until_ns)
 {
+    struct zu_drive *drive = zu_socket_has_drive(socket);
+    if (drive)
+        return zu_drive_wait(drive, until_ns);
     zu_socket_rest(socket);
+    if (spin_for_notes(socket, until_ns))
+        return 0;
     /* seq_cst: "asleep" first, then a look at the box; a poster does the opposite. */
     atomic_exchange_explicit(&socket->asleep, 1, memory_order_seq_cst);
     int err = 0, saved = errno; /* that of a call which succeeds stays as it was */
@@ -65,21 +82,55 @@ static int try_peek(struct zu_socket *socket, void *view)
     return socket->pattern.ops->peek(&socket->pattern, view);
 }
 
+/* Inline: perhaps it is only that nobody has looked. */
+static int try_refreshed(struct zu_socket *socket, int (*attempt)(struct zu_socket *socket, void *argument),
+                         void *argument)
+{
+    if (!zu_socket_has_drive(socket))
+        return -EAGAIN;
+    int err = zu_socket_refresh(socket);
+    return err ? err : attempt(socket, argument);
+}
+
 /* What the fast path came out with: a socket that is no more, or a wait. */
 int zu_socket_send_slowly(struct zu_socket *socket, struct zu_part *part, int flags, int err)
 {
     if (atomic_load_explicit(&socket->state, memory_order_relaxed) != ZU_SOCKET_LIVE)
         return send_refused(socket, part, err);
+    if (err == -EAGAIN)
+        err = try_refreshed(socket, try_send, part);
     if (err != -EAGAIN || (flags & ZU_DONTWAIT) || socket->options.send_timeout_ms == 0)
         return err;
     return wait_for(socket, socket->options.send_timeout_ms, try_send, part);
 }
 
+/* Its own batches to flush, or an answer to give: who waits for that is not made to wait for company. */
+int zu_socket_send_mindful(struct zu_socket *socket, struct zu_part *part, int flags)
+{
+    struct zu_drive *drive = zu_socket_has_drive(socket);
+    bool ends = !part->more;
+    part->at_once = drive ? zu_drive_sends_at_once(drive) : true;
+    if (ends)
+        socket->ways &= (uint8_t)~ZU_SEND_ANSWERS;
+    int err = zu_socket_enter(socket);
+    if (!err)
+        err = socket->pattern.ops->send(&socket->pattern, part);
+    if (err)
+        err = zu_socket_send_slowly(socket, part, flags, err);
+    if (!err && drive)
+        zu_drive_sent(drive, part);
+    return err;
+}
+
 int zu_socket_peek_slowly(struct zu_socket *socket, struct zu_view *ret_view, int flags, int err)
 {
+    if (err == -EAGAIN)
+        err = try_refreshed(socket, try_peek, ret_view);
     if (err != -EAGAIN || (flags & ZU_DONTWAIT) || socket->options.recv_timeout_ms == 0)
         return err;
-    return wait_for(socket, socket->options.recv_timeout_ms, try_peek, ret_view);
+    err = wait_for(socket, socket->options.recv_timeout_ms, try_peek, ret_view);
+    zu_socket_waited(socket);
+    return err;
 }
 
 unsigned zu_socket_events(struct zu_socket *socket)
@@ -89,7 +140,9 @@ unsigned zu_socket_events(struct zu_socket *socket)
 
 int zu_socket_check_events(struct zu_socket *socket)
 {
-    int err = zu_socket_check(socket);
+    socket->reports = true;
+    int err = zu_socket_refresh(socket);
+    socket->reports = false;
     return err ? err : (int)zu_socket_events(socket);
 }
 
@@ -98,12 +151,16 @@ int zu_socket_event_fd(struct zu_socket *socket)
     int fd = atomic_load_explicit(&socket->event_fd, memory_order_relaxed);
     if (fd >= 0)
         return fd;
-    fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct zu_drive *drive = NULL;
+    int err = socket->context->is_inline ? zu_socket_drive(socket, &drive) : 0;
+    if (err)
+        return err;
+    fd = drive ? zu_drive_fd(drive) : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fd < 0)
-        return -errno;
+        return drive ? fd : -errno;
     /* seq_cst: a poster that did not see the descriptor had posted before this look at the box. */
     atomic_store_explicit(&socket->event_fd, fd, memory_order_seq_cst);
     if (zu_mailbox_has_notes(&socket->box))
-        eventfd_write(fd, 1);
+        socket->box.wake(&socket->box);
     return fd;
 }

@@ -26,6 +26,13 @@ int zu_socket_can_link(const struct zu_socket *socket)
     return mechanism_of(options) && !must_ask ? 0 : -ENOTSUP;
 }
 
+int zu_socket_can_dial(const struct zu_socket *socket, const struct zu_transport *transport)
+{
+    /* One that was told to go by a proxy must not show itself without. */
+    bool must_detour = transport->takes_proxy && socket->options.socks_proxy.size;
+    return must_detour ? -ENOTSUP : zu_socket_can_link(socket);
+}
+
 static int live_get(void *context, int number, int64_t *ret_value)
 {
     struct zu_socket *socket = context;

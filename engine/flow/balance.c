@@ -116,13 +116,14 @@ static ZU_COLD void flush(struct zu_peer *peer, uint64_t patience_ns)
         peer->ops->flush(peer, patience_ns);
 }
 
-/* Large bytes straight from the caller's memory, when the far side can: a copy less. */
-static ZU_COLD bool send_large(struct zu_balance *balance, struct zu_peer *peer, const struct zu_part *part)
+/* Bytes straight from the caller's memory, when the far side can: a copy less, and nobody to wake. */
+static ZU_COLD bool send_past(struct zu_balance *balance, struct zu_peer *peer, struct zu_part *part)
 {
     if (part->more || balance->inside || !peer->ops->send_large ||
         !peer->ops->send_large(peer, part->data, part->size, patience_for(balance, peer, part->waits)))
         return false;
     zu_balance_turn(balance, peer);
+    part->gone = true;
     return true;
 }
 
@@ -136,7 +137,7 @@ int zu_balance_send_slowly(struct zu_balance *balance, struct zu_part *part)
         if (zu_unlikely(!peer))
             return -EAGAIN;
     }
-    if (part->size > ZU_PIPE_COPY_MAX && !part->msg && send_large(balance, peer, part))
+    if ((part->size > ZU_PIPE_COPY_MAX || part->at_once) && !part->msg && send_past(balance, peer, part))
         return 0;
     int err = part->msg ? zu_pipe_write_msg(peer->out, part->msg, part->more)
                         : zu_pipe_write(peer->out, part->data, part->size, part->more);

@@ -15,6 +15,8 @@ struct zu_part {
     struct zu_msg *msg; /* or a message, emptied on success */
     bool more;          /* another frame of the same message follows */
     bool waits;         /* the sender would wait for room */
+    bool at_once;       /* not to wait for company: past the pipe if that is possible */
+    bool gone;          /* set when it went that way */
 };
 
 /* The socket's thread. */
@@ -43,7 +45,7 @@ ZU_INLINE int zu_balance_send(struct zu_balance *balance, struct zu_part *part)
 {
     struct zu_peer *peer = zu_container_of(balance->turn, struct zu_peer, out_link);
     if (zu_unlikely(balance->turn == &balance->writable || balance->inside || balance->dropping || part->more ||
-                    part->msg || !zu_pipe_admits(peer->out) ||
+                    part->msg || part->at_once || !zu_pipe_admits(peer->out) ||
                     !zu_pipe_write_quickly(peer->out, part->data, part->size)))
         return zu_balance_send_slowly(balance, part);
     zu_balance_turn(balance, peer);

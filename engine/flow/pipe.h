@@ -98,6 +98,7 @@ struct zu_pipe {
 
     /* Written by both. */
     _Atomic unsigned reader_state ZU_ALIGNED_LINE; /* enum zu_reader_state: see pipe_wake.h */
+    _Atomic unsigned woken_state; /* what a sleeping reader becomes when it is woken: the reader's to say */
     _Atomic uint64_t pace_bytes;    /* a feeding writer waits for read_bytes to reach this; relaxed: its timer backs it up */
     _Atomic unsigned writer_asleep; /* seq_cst exchanges on both sides: see writer_sleep and reader_check */
 };

@@ -66,7 +66,7 @@ int zu_pipe_gather(struct zu_pipe *pipe, struct iovec *iov, int iov_max, size_t 
         if (word & ZU_CHUNK_EOF)
             return -EPIPE;
         zu_pipe_reader_rests(pipe);
-        if (mode == ZU_GATHER_STAY_AWAKE || zu_pipe_reader_sleep(pipe, at.chunk, word))
+        if (mode == ZU_GATHER_STAY_AWAKE || zu_pipe_reader_sleep(pipe, at.chunk, word, mode == ZU_GATHER_SLEEP_HERE))
             break;
     }
     pipe->r_gathered = at;

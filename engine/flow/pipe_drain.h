@@ -7,8 +7,11 @@
 
 #include "flow/pipe.h"
 
-/* Whether a reader that finds nothing is to be woken by the next publication. */
-enum zu_gather_mode { ZU_GATHER_SLEEP, ZU_GATHER_STAY_AWAKE };
+/*
+ * Whether a reader that finds nothing is to be woken by the next publication. SLEEP_HERE: the reader is on the writer's
+ * own thread, so what the writer has published it sees, and no barrier is needed.
+ */
+enum zu_gather_mode { ZU_GATHER_SLEEP, ZU_GATHER_STAY_AWAKE, ZU_GATHER_SLEEP_HERE };
 
 /*
  * Fills `iov` with published bytes from the first not handed over, at most `iov_max` pieces and about `bytes_max` bytes.

@@ -34,7 +34,7 @@ int zu_pipe_refill(struct zu_pipe *pipe)
         if (word & ZU_CHUNK_EOF)
             return -EPIPE;
         zu_pipe_reader_rests(pipe);
-        if (zu_pipe_reader_sleep(pipe, chunk, word))
+        if (zu_pipe_reader_sleep(pipe, chunk, word, false))
             return -EAGAIN;
     }
 }

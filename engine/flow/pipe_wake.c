@@ -18,22 +18,35 @@ static void membarrier_register(void)
     is_available = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
-void zu_pipe_reader_poll(struct zu_pipe *pipe)
+static bool has_membarrier(void)
 {
     pthread_once(&registered, membarrier_register);
-    if (is_available)
+    return is_available;
+}
+
+void zu_pipe_wake_prepare(void)
+{
+    has_membarrier();
+}
+
+void zu_pipe_reader_poll(struct zu_pipe *pipe)
+{
+    if (has_membarrier())
         atomic_store_explicit(&pipe->reader_state, ZU_READER_POLLING, memory_order_relaxed);
 }
 
-bool zu_pipe_reader_sleep(struct zu_pipe *pipe, struct zu_chunk *chunk, uint64_t word)
+bool zu_pipe_reader_sleep(struct zu_pipe *pipe, struct zu_chunk *chunk, uint64_t word, bool here)
 {
     unsigned state = atomic_load_explicit(&pipe->reader_state, memory_order_relaxed);
     if (state == ZU_READER_ASLEEP)
         return true;
     if (state == ZU_READER_POLLING) {
         atomic_store_explicit(&pipe->reader_state, ZU_READER_AWAKE, memory_order_relaxed);
-        syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0); /* pairs with publish's second look */
+        if (!here)
+            syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0); /* pairs with publish's second look */
     }
+    unsigned woken = here && has_membarrier() ? ZU_READER_POLLING : ZU_READER_AWAKE; /* the next turn may be elsewhere */
+    atomic_store_explicit(&pipe->woken_state, woken, memory_order_relaxed); /* seen with ASLEEP, by the exchange below */
     /* seq_cst: the state first, then the word; publish does the opposite. */
     atomic_exchange_explicit(&pipe->reader_state, ZU_READER_ASLEEP, memory_order_seq_cst);
     if (atomic_load_explicit(&chunk->word, memory_order_seq_cst) == word)

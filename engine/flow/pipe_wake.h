@@ -19,8 +19,17 @@
 
 #include "flow/pipe.h"
 
-/* Reader. True: nothing is published behind `word`, the note will come. False: look again at once. */
-bool zu_pipe_reader_sleep(struct zu_pipe *pipe, struct zu_chunk *chunk, uint64_t word);
+/*
+ * Reader. True: nothing is published behind `word`, the note will come. False: look again at once. `here`: on the writer's
+ * own thread, as when a socket's user drives its connections. Such a reader is woken into POLLING: between its turns the
+ * writer publishes with plain stores, and sees to it that there is a next turn.
+ */
+bool zu_pipe_reader_sleep(struct zu_pipe *pipe, struct zu_chunk *chunk, uint64_t word, bool here);
+/*
+ * Any thread, early: asks the kernel for membarrier, once a process. In a process with several threads that takes it
+ * milliseconds, which a reader at work should not have to wait; it would ask by itself.
+ */
+void zu_pipe_wake_prepare(void);
 /* Reader, when it is not ASLEEP: it will look again by itself. Without membarrier nothing changes. */
 void zu_pipe_reader_poll(struct zu_pipe *pipe);
 

@@ -100,8 +100,8 @@ static ZU_COLD uint64_t chain_complete(struct zu_pipe *pipe, uint64_t word)
 /* The reader may sleep: the writer that takes its mark posts its note. */
 static ZU_COLD void wake_reader(struct zu_pipe *pipe)
 {
-    unsigned state = ZU_READER_ASLEEP;
-    if (atomic_compare_exchange_strong_explicit(&pipe->reader_state, &state, ZU_READER_AWAKE, memory_order_seq_cst,
+    unsigned state = ZU_READER_ASLEEP, woken = atomic_load_explicit(&pipe->woken_state, memory_order_relaxed);
+    if (atomic_compare_exchange_strong_explicit(&pipe->reader_state, &state, woken, memory_order_seq_cst,
                                                 memory_order_relaxed))
         zu_mailbox_post(pipe->reader_box, pipe->reader_note);
 }
@@ -237,7 +237,7 @@ int zu_pipe_write_msg(struct zu_pipe *pipe, struct zu_msg *msg, bool more)
                                                       : 0;
         err = write_by_ref(pipe, owner, msg->data, size, more);
         if (!err)
-            zu_origin_give(msg->origin);
+            zu_msg_drop_labels(msg);
     }
     if (!err)
         zu_msg_init(msg);

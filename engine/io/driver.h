@@ -39,6 +39,7 @@ struct zu_op {
 struct zu_driver_ops {
     const char *name;
     bool simulated; /* a test steps its shard: no thread is started */
+    bool roams;     /* "the driver's thread" is whoever holds the shard at the time, not one thread for ever */
     /* On the thread that will use the driver, once, before anything else. 0 or a negative errno. */
     int (*start)(struct zu_driver *driver);
     void (*free)(struct zu_driver *driver);
@@ -65,16 +66,28 @@ struct zu_driver_ops {
     /* No op may be busy on it. */
     void (*close)(struct zu_driver *driver, int fd);
 
-    /* Submits what was started, waits for a completion, a wake or the moment `until_ns`, and runs all completions. */
-    void (*wait)(struct zu_driver *driver, uint64_t until_ns);
+    /*
+     * Submits what was started, waits for a completion, a wake or the moment `until_ns`, and runs all completions. 0, or
+     * -EINTR when a signal ended the wait.
+     */
+    int (*wait)(struct zu_driver *driver, uint64_t until_ns);
+    /* Whether a wait would find a completion, as far as can be told without sleeping or much ado: for who spins. */
+    bool (*ready)(struct zu_driver *driver);
     /* Any thread, also when the driver is not waiting: the next wait returns at once. */
     void (*wake)(struct zu_driver *driver);
     /* Any thread. */
     uint64_t (*now_ns)(struct zu_driver *driver);
+    /*
+     * A descriptor that is readable while a wait would find something to do, and from the moment last given to alarm
+     * (ZU_NEVER: none) on. Negative errno; NULL in a driver that does not roam. The driver's own: it closes it.
+     */
+    int (*pollable)(struct zu_driver *driver);
+    void (*alarm)(struct zu_driver *driver, uint64_t at_ns);
 };
 
 struct zu_driver {
     const struct zu_driver_ops *ops; /* set when made */
+    uint32_t busy_poll_us; /* set before start: how long a wait may look into network devices itself; 0: leaves it */
 };
 
 #endif

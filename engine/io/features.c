@@ -4,6 +4,7 @@
  * What works in one row (its `flags`) is how the rings of the rows below are set up.
  * A trial that fails for whatever reason (an old kernel, a seccomp filter, want of descriptors) leaves its feature off;
  * when not even a plain ring can be had, everything is off and `error` says why. No trial waits longer than TRIAL_MS.
+ * An answer that want of descriptors or memory has spoilt is not kept.
  */
 #include "io/features.h"
 
@@ -12,10 +13,12 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/futex.h"
 #include "io/uring_compat.h"
 #include "mem/alloc.h"
 
@@ -43,6 +46,14 @@ struct row {
     bool over_tcp;                 /* wants a TCP pair */
 };
 
+/* Leaves a failure's reason in errno, where row_works looks: liburing only returns it. Not all below 0 is one. */
+static int told(int result)
+{
+    if (result < 0 && result > -PAGE)
+        errno = -result;
+    return result;
+}
+
 /* Submits, and takes one completion. */
 static int completion_take(struct io_uring *ring, struct io_uring_cqe *ret_completion)
 {
@@ -50,7 +61,7 @@ static int completion_take(struct io_uring *ring, struct io_uring_cqe *ret_compl
     struct io_uring_cqe *ready = NULL;
     int err;
     do
-        err = io_uring_submit_and_wait_timeout(ring, &ready, 1, &limit, NULL);
+        err = told(io_uring_submit_and_wait_timeout(ring, &ready, 1, &limit, NULL));
     while (err == -EINTR);
     if (err < 0 || io_uring_peek_cqe(ring, &ready) < 0)
         return err < 0 ? err : -ETIME;
@@ -63,7 +74,8 @@ static int completion_take(struct io_uring *ring, struct io_uring_cqe *ret_compl
 static bool completes(struct io_uring *ring, int result, unsigned asked, unsigned flags)
 {
     struct io_uring_cqe completion;
-    return completion_take(ring, &completion) == 0 && completion.res == result && (completion.flags & asked) == flags;
+    return completion_take(ring, &completion) == 0 && told(completion.res) == result &&
+           (completion.flags & asked) == flags;
 }
 
 static bool peer_sends(struct trial *trial, const char *text)
@@ -77,7 +89,7 @@ static bool buffers_register(struct trial *trial, unsigned count, uint16_t flags
     struct io_uring_buf_reg reg = {
         .ring_addr = (uint64_t)(uintptr_t)trial->buffers, .ring_entries = BUFFERS, .bgid = GROUP};
     zu_buf_reg_flags_set(&reg, flags);
-    if (io_uring_register_buf_ring(&trial->ring, &reg, 0) < 0)
+    if (told(io_uring_register_buf_ring(&trial->ring, &reg, 0)) < 0)
         return false;
     io_uring_buf_ring_init(trial->buffers);
     for (unsigned i = 0; i < count; i++)
@@ -142,7 +154,7 @@ static bool msg_ring_works(struct trial *trial)
     enum { MARK = 42 };
     struct io_uring target;
     struct io_uring_params params = {.flags = trial->flags};
-    if (io_uring_queue_init_params(ENTRIES, &target, &params) < 0)
+    if (told(io_uring_queue_init_params(ENTRIES, &target, &params)) < 0)
         return false;
     struct io_uring_sqe *entry = io_uring_get_sqe(&trial->ring);
     io_uring_prep_msg_ring(entry, target.ring_fd, MARK, 0, 0);
@@ -153,8 +165,8 @@ static bool msg_ring_works(struct trial *trial)
 
 static bool direct_descriptors_work(struct trial *trial)
 {
-    if (io_uring_register_files_sparse(&trial->ring, 2) < 0 ||
-        io_uring_register_files_update(&trial->ring, 1, &trial->fd[0], 1) != 1)
+    if (told(io_uring_register_files_sparse(&trial->ring, 2)) < 0 ||
+        told(io_uring_register_files_update(&trial->ring, 1, &trial->fd[0], 1)) != 1)
         return false;
     struct io_uring_sqe *entry = io_uring_get_sqe(&trial->ring);
     io_uring_prep_recv(entry, 1, trial->memory, BUFFER_SIZE, 0);
@@ -223,41 +235,57 @@ static bool pair_make(const struct row *row, int fd[2])
     return row->over_tcp ? tcp_pair(fd) : socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd) == 0;
 }
 
-static bool row_works(const struct row *row, unsigned flags)
+static bool is_passing(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
+/* One round of trials. */
+struct search {
+    struct zu_io_features found; /* the answer */
+    bool spoilt;                 /* a passing reason has failed a trial */
+};
+
+static bool row_works(const struct row *row, unsigned flags, struct search *search)
 {
     struct trial trial = {.flags = flags | row->flags};
     struct io_uring_params params = {.flags = trial.flags};
-    if (!row->works || !pair_make(row, trial.fd))
+    errno = 0;
+    if (!row->works)
         return false;
-    bool works = false;
-    trial.buffers = zu_pages_alloc(2 * PAGE);
-    if (trial.buffers && io_uring_queue_init_params(ENTRIES, &trial.ring, &params) == 0) {
+    bool works = false, paired = pair_make(row, trial.fd);
+    trial.buffers = paired ? zu_pages_alloc(2 * PAGE) : NULL;
+    if (paired && !trial.buffers)
+        errno = ENOMEM;
+    if (trial.buffers && told(io_uring_queue_init_params(ENTRIES, &trial.ring, &params)) == 0) {
         trial.memory = (uint8_t *)trial.buffers + PAGE;
         works = row->works(&trial);
         io_uring_queue_exit(&trial.ring);
     }
+    search->spoilt |= !works && is_passing(errno);
     if (trial.buffers)
         zu_pages_free(trial.buffers, 2 * PAGE);
-    close(trial.fd[0]);
-    close(trial.fd[1]);
+    if (paired) {
+        close(trial.fd[0]);
+        close(trial.fd[1]);
+    }
     return works;
 }
 
-static struct zu_io_features found;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-static void *find(void *unused)
+static void *find(void *arg)
 {
-    (void)unused;
+    struct search *search = arg;
     struct io_uring ring;
-    found.error = io_uring_queue_init(ENTRIES, &ring, 0);
-    if (found.error)
+    int err = io_uring_queue_init(ENTRIES, &ring, 0);
+    search->found.error = err;
+    search->spoilt = is_passing(-err);
+    if (err)
         return NULL;
     io_uring_queue_exit(&ring);
     unsigned flags = 0;
     for (unsigned i = 0; i < ZU_IO_FEATURES; i++) {
-        found.has[i] = row_works(&rows[i], flags);
-        if (found.has[i])
+        search->found.has[i] = row_works(&rows[i], flags, search);
+        if (search->found.has[i])
             flags |= rows[i].flags;
     }
     return NULL;
@@ -267,23 +295,86 @@ static void *find(void *unused)
  * On a thread of its own: the kernel takes a ring apart later, and the work that this leaves to the thread that used it
  * would interrupt the application's own waits with EINTR.
  */
-static void find_aside(void)
+static void find_aside(struct search *search)
 {
     pthread_t thread;
     sigset_t all, old;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    if (pthread_create(&thread, NULL, find, NULL) == 0)
+    if (pthread_create(&thread, NULL, find, search) == 0)
         pthread_join(thread, NULL);
     else
-        find(NULL);
+        find(search);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+static struct zu_io_features answer;
+static atomic_bool answer_shown; /* release behind its writing; acquire before its reading */
+static atomic_bool refused;      /* relaxed: says no more than itself */
+
+/*
+ * One search at a time: the process of the thread that is at it, or 0. No mutex, for in the child of a fork in the
+ * midst of it nobody would unlock that; this the child takes for what it is. acquire when it is taken, release when it
+ * is given back: the rings of one search may lie where those of another did.
+ */
+static _Atomic uint32_t searcher;
+
+static void search_begin(void)
+{
+    uint32_t self = (uint32_t)getpid();
+    for (;;) {
+        uint32_t other = atomic_load_explicit(&searcher, memory_order_relaxed);
+        if (other == self)
+            zu_futex_wait(&searcher, self, ZU_NEVER);
+        else if (atomic_compare_exchange_strong_explicit(&searcher, &other, self, memory_order_acquire,
+                                                         memory_order_relaxed))
+            return;
+    }
+}
+
+static void search_end(void)
+{
+    atomic_store_explicit(&searcher, 0, memory_order_release);
+    zu_futex_wake(&searcher);
+}
+
+/* Between these two. The answer, or this thread's copy of one that is not to be kept. */
+static const struct zu_io_features *search_once(void)
+{
+    static _Thread_local struct zu_io_features passing;
+    if (atomic_load_explicit(&answer_shown, memory_order_acquire))
+        return &answer;
+    struct search search = {0};
+    find_aside(&search);
+    zu_io_refused(search.found.error);
+    if (search.spoilt) {
+        passing = search.found;
+        return &passing;
+    }
+    answer = search.found;
+    atomic_store_explicit(&answer_shown, true, memory_order_release);
+    return &answer;
 }
 
 const struct zu_io_features *zu_io_features(void)
 {
-    pthread_once(&once, find_aside);
-    return &found;
+    if (atomic_load_explicit(&answer_shown, memory_order_acquire))
+        return &answer;
+    search_begin();
+    const struct zu_io_features *found = search_once();
+    search_end();
+    return found;
+}
+
+void zu_io_refused(int error)
+{
+    if (error == -EPERM || error == -ENOSYS)
+        atomic_store_explicit(&refused, true, memory_order_relaxed);
+}
+
+bool zu_io_is_refused(void)
+{
+    return atomic_load_explicit(&refused, memory_order_relaxed);
 }
 
 const char *zu_io_feature_name(enum zu_io_feature feature)

@@ -22,8 +22,14 @@ struct zu_io_features {
     bool has[ZU_IO_FEATURES]; /* by enum zu_io_feature */
 };
 
-/* Any thread. The first call tries everything, which takes a few milliseconds; the answer stands for the process. */
+/*
+ * Any thread. The first call tries everything, which takes a few milliseconds; the answer stands for the process,
+ * unless descriptors or memory were short: then for this thread until its next call, which tries again.
+ */
 const struct zu_io_features *zu_io_features(void);
+/* Any thread. A ring was not to be had, by this negative errno; tells whether -EPERM or -ENOSYS was ever the reason. */
+void zu_io_refused(int error);
+bool zu_io_is_refused(void);
 /* For printing. */
 const char *zu_io_feature_name(enum zu_io_feature feature);
 

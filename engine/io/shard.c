@@ -22,12 +22,30 @@
  */
 enum { TRIM_DELAY_MS = 300, MOVE_WAKES = 32, MOVE_NS = 5000000 };
 
-static void shard_wake(struct zu_mailbox *box)
+/* The shard that this thread is stepping: its completions' notes need not wake it. */
+static _Thread_local struct zu_shard *shard_here;
+
+bool zu_shard_is_here(const struct zu_shard *shard)
+{
+    return shard_here == shard;
+}
+
+bool zu_shard_wake(struct zu_shard *shard)
+{
+    if (shard_here == shard)
+        return true;
+    /* seq_cst: behind the post's exchange on the box; pairs with the shard's "asleep, then look". */
+    if (!atomic_exchange_explicit(&shard->asleep, 0, memory_order_seq_cst))
+        return false;
+    shard->driver->ops->wake(shard->driver);
+    return true;
+}
+
+static void box_wake(struct zu_mailbox *box)
 {
     struct zu_shard *shard = zu_container_of(box, struct zu_shard, box);
-    /* seq_cst: behind the post's exchange on the box; pairs with the shard's "asleep, then look". */
-    if (atomic_exchange_explicit(&shard->asleep, 0, memory_order_seq_cst))
-        shard->driver->ops->wake(shard->driver);
+    if (!zu_shard_wake(shard) && shard->neglected)
+        shard->neglected(shard);
 }
 
 static void run_stop(struct zu_note *note)
@@ -70,7 +88,7 @@ static ZU_COLD void move_near(struct zu_shard *shard)
 int zu_shard_init(struct zu_shard *shard, struct zu_driver *driver)
 {
     memset(shard, 0, sizeof *shard);
-    zu_mailbox_init(&shard->box, shard_wake, NULL);
+    zu_mailbox_init(&shard->box, box_wake, NULL);
     zu_timers_init(&shard->timers);
     zu_list_init(&shard->residents);
     zu_list_init(&shard->pauses);
@@ -79,7 +97,7 @@ int zu_shard_init(struct zu_shard *shard, struct zu_driver *driver)
     shard->fat.run = run_fat;
     shard->trim.fired = trim_fired;
     shard->watcher.fat = on_fat;
-    zu_chunk_pool_watch(&shard->watcher);
+    zu_list_init(&shard->watcher.link);
     return 0;
 }
 
@@ -107,8 +125,44 @@ static void pauses_run(struct zu_shard *shard)
     }
 }
 
-void zu_shard_step(struct zu_shard *shard, uint64_t until_ns)
+static bool has_notes(struct zu_shard *shard)
 {
+    return zu_mailbox_has_notes(&shard->box) || (shard->user_box && zu_mailbox_has_notes(shard->user_box));
+}
+
+/* True: there is something to do. */
+static bool spin_for_work(struct zu_shard *shard, uint64_t until_ns)
+{
+    if (!zu_spin_begin(&shard->spinner, until_ns))
+        return false;
+    do {
+        if (has_notes(shard) || shard->driver->ops->ready(shard->driver))
+            return true;
+    } while (zu_spin_on(&shard->spinner));
+    return false;
+}
+
+/* Sleeps, if need be, and runs the completions. */
+static int rest(struct zu_shard *shard, uint64_t until_ns)
+{
+    if (until_ns && spin_for_work(shard, until_ns))
+        until_ns = 0;
+    if (until_ns) {
+        atomic_exchange_explicit(&shard->asleep, 1, memory_order_seq_cst);
+        if (has_notes(shard))
+            until_ns = 0;
+    }
+    shard->turn++;
+    int err = shard->driver->ops->wait(shard->driver, until_ns);
+    pauses_run(shard);
+    atomic_store_explicit(&shard->asleep, 0, memory_order_relaxed);
+    return err;
+}
+
+int zu_shard_step(struct zu_shard *shard, uint64_t until_ns)
+{
+    struct zu_shard *outer = shard_here;
+    shard_here = shard;
     bool did = zu_mailbox_run(&shard->box);
     uint64_t next_ns = zu_timers_next_ns(&shard->timers);
     if (next_ns != ZU_NEVER) {
@@ -119,17 +173,18 @@ void zu_shard_step(struct zu_shard *shard, uint64_t until_ns)
         until_ns = 0;
     else if (next_ns < until_ns)
         until_ns = next_ns;
-    if (until_ns) {
-        atomic_exchange_explicit(&shard->asleep, 1, memory_order_seq_cst);
-        if (zu_mailbox_has_notes(&shard->box))
-            until_ns = 0;
-    }
-    shard->turn++;
-    shard->driver->ops->wait(shard->driver, until_ns);
-    pauses_run(shard);
-    atomic_store_explicit(&shard->asleep, 0, memory_order_relaxed);
-    if (zu_unlikely(zu_near.wakes >= MOVE_WAKES))
+    int err = rest(shard, until_ns);
+    if (zu_unlikely(zu_near.wakes >= MOVE_WAKES) && !shard->driver->ops->roams)
         move_near(shard);
+    shard_here = outer;
+    return err;
+}
+
+bool zu_shard_is_vacant(struct zu_shard *shard)
+{
+    /* acquire: behind the last use by whoever gave up his reference. The load is its thread's own to lower. */
+    return !zu_mailbox_has_notes(&shard->box) && atomic_load_explicit(&shard->box.refs, memory_order_acquire) == 1 &&
+           atomic_load_explicit(&shard->load, memory_order_relaxed) == 0;
 }
 
 static void thread_prepare(const struct zu_shard_thread *how)
@@ -181,6 +236,7 @@ static void *thread_main(void *argument)
 
 int zu_shard_start(struct zu_shard *shard, const struct zu_shard_thread *how)
 {
+    zu_chunk_pool_watch(&shard->watcher);
     if (shard->driver->ops->simulated)
         return shard->driver->ops->start(shard->driver);
     struct start start = {.shard = shard, .how = how};

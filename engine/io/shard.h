@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A shard: one driver, its timers, its mailbox, and whatever connections live on it. One thread touches all of it; others
- * reach it through the mailbox alone. In background mode the thread is the shard's own.
+ * reach it through the mailbox alone. In background mode that thread is the shard's own; a shard whose driver roams is
+ * stepped by whoever holds its lock, which is its maker's (core/drive.h).
  */
 #ifndef ZU_IO_SHARD_H
 #define ZU_IO_SHARD_H
@@ -10,6 +11,7 @@
 
 #include "base/list.h"
 #include "base/mailbox.h"
+#include "base/spin.h"
 #include "io/driver.h"
 #include "io/timer.h"
 
@@ -30,6 +32,9 @@ struct zu_pause {
 
 struct zu_shard {
     struct zu_mailbox box;    /* any thread posts */
+    struct zu_mailbox *user_box; /* NULL, or the box of the socket for which it is stepped: no sleep over its notes either */
+    void (*neglected)(struct zu_shard *); /* NULL, or, any thread: notes have come and nobody is stepping it */
+    struct zu_spinner spinner; /* its thread; the budget is set by the maker */
     struct zu_driver *driver; /* the shard's thread; wake from any */
     struct zu_timers timers;  /* the shard's thread */
     struct zu_link residents; /* the shard's thread: connections, for sweeps (struct zu_conn.resident) */
@@ -37,8 +42,11 @@ struct zu_shard {
     _Atomic unsigned asleep ZU_ALIGNED_LINE; /* seq_cst exchange by both: "asleep, then look at the box" against post */
     _Atomic unsigned load;                   /* connections and endpoints placed here; relaxed, a hint for placement */
 
+    _Atomic unsigned owing; /* its thread writes: what must move on even if nobody steps it; relaxed, a hint for its maker */
+
     struct zu_link pauses;  /* the shard's thread: struct zu_pause.link, oldest request first */
     uint64_t turn;          /* the shard's thread: waits so far */
+    bool by_user;           /* the shard's thread: it is the one that uses the socket for which it is stepped */
 
     pthread_t thread;       /* the maker's: set by start, joined by free */
     bool threaded;          /* the maker's: thread runs */
@@ -58,8 +66,17 @@ int zu_shard_start(struct zu_shard *shard, const struct zu_shard_thread *how);
 /* Ends the thread when there is one. Nothing may live on the shard any more. */
 void zu_shard_fini(struct zu_shard *shard);
 
-/* One turn: notes, timers, then a wait until `until_ns` at the latest when nothing was to do. For its thread, or a test. */
-void zu_shard_step(struct zu_shard *shard, uint64_t until_ns);
+/*
+ * One turn: notes, timers, then a wait until `until_ns` at the latest when nothing was to do. For its thread, or a test.
+ * 0, or -EINTR when a signal ended the wait.
+ */
+int zu_shard_step(struct zu_shard *shard, uint64_t until_ns);
+/* Any thread: ends its sleep. False: it did not sleep, nor is this thread just stepping it. */
+bool zu_shard_wake(struct zu_shard *shard);
+/* Whether this thread is just stepping it. */
+bool zu_shard_is_here(const struct zu_shard *shard);
+/* Its thread: nothing lives on it, and nobody is left who could post. */
+bool zu_shard_is_vacant(struct zu_shard *shard);
 
 ZU_INLINE uint64_t zu_shard_now_ns(struct zu_shard *shard)
 {
@@ -71,6 +88,16 @@ ZU_INLINE uint64_t zu_shard_now_ns(struct zu_shard *shard)
  * doing once after a run of completions, and not after each.
  */
 void zu_shard_at_pause(struct zu_shard *shard, struct zu_pause *pause);
+
+/* Something that lives here begins, or ceases, to owe: a connection that is being made, bytes that the kernel is to take. */
+ZU_INLINE void zu_shard_owe(struct zu_shard *shard, bool *owes, bool now)
+{
+    if (*owes == now)
+        return;
+    *owes = now;
+    unsigned owing = atomic_load_explicit(&shard->owing, memory_order_relaxed);
+    atomic_store_explicit(&shard->owing, now ? owing + 1 : owing - 1, memory_order_relaxed);
+}
 
 /* Sets a timer `delay_ns` from now. Without memory for it, the timer is not set: callers treat it as never firing. */
 int zu_shard_timer(struct zu_shard *shard, struct zu_timer *timer, uint64_t delay_ns);

@@ -293,7 +293,7 @@ static unsigned socket_collect(struct zu_sim_driver *driver, struct zu_sim_socke
     return count;
 }
 
-static void wait_for(struct zu_driver *seam, uint64_t until_ns)
+static int wait_for(struct zu_driver *seam, uint64_t until_ns)
 {
     struct zu_sim_driver *driver = sim_driver_of(seam);
     struct zu_sim *sim = driver->sim;
@@ -315,6 +315,20 @@ static void wait_for(struct zu_driver *seam, uint64_t until_ns)
     }
     if (count)
         driver->until_ns = 0; /* what ran may have set a timer */
+    return 0;
+}
+
+static bool ready(struct zu_driver *seam)
+{
+    struct zu_sim_driver *driver = sim_driver_of(seam);
+    struct zu_sim *sim = driver->sim;
+    bool is_due = atomic_load_explicit(&driver->woken, memory_order_relaxed);
+    for (size_t i = 0; i < sim->count * ZU_SIM_DIRECTIONS && !is_due; i++) {
+        struct zu_sim_socket *socket = sim->sockets[i / ZU_SIM_DIRECTIONS];
+        struct zu_sim_pending *pending = socket ? &socket->pending[i % ZU_SIM_DIRECTIONS] : NULL;
+        is_due = pending && pending->driver == driver && pending_due_ns(socket, pending) <= sim->now_ns;
+    }
+    return is_due;
 }
 
 static void wake(struct zu_driver *seam)
@@ -361,6 +375,7 @@ static const struct zu_driver_ops sim_ops = {
     .shutdown = shutdown_fd,
     .close = close_fd,
     .wait = wait_for,
+    .ready = ready,
     .wake = wake,
     .now_ns = now_ns,
 };

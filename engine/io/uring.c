@@ -13,10 +13,12 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "io/features.h"
+#include "io/send_now.h"
 #include "io/uring_compat.h"
 #include "mem/alloc.h"
 
@@ -176,20 +178,6 @@ static ZU_COLD void stillborn_complete(struct uring *uring)
     }
 }
 
-static ssize_t send_now(struct zu_driver *driver, int fd, const struct msghdr *message, uint64_t patience_ns)
-{
-    (void)driver;
-    ssize_t sent = sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent < 0 && errno == EAGAIN && patience_ns) {
-        struct pollfd writable = {.fd = fd, .events = POLLOUT};
-        struct timespec patience = {.tv_nsec = (long)patience_ns};
-        if (ppoll(&writable, 1, &patience, NULL) <= 0)
-            return -EAGAIN;
-        sent = sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    }
-    return sent < 0 ? -errno : sent;
-}
-
 static void shutdown_fd(struct zu_driver *driver, int fd)
 {
     (void)driver;
@@ -263,25 +251,42 @@ static void wake_arm(struct uring *uring)
     uring->wake_armed = true;
 }
 
-static void submit_and_wait(struct uring *uring, uint64_t until_ns)
+static int submit_and_wait(struct uring *uring, uint64_t until_ns)
 {
     struct io_uring *ring = &uring->ring;
-    if (until_ns == 0) {
-        io_uring_submit_and_get_events(ring);
-        return;
-    }
-    if (until_ns == ZU_NEVER) {
-        io_uring_submit_and_wait(ring, 1);
-        return;
-    }
+    if (until_ns == 0)
+        return io_uring_submit_and_get_events(ring);
+    if (until_ns == ZU_NEVER)
+        return io_uring_submit_and_wait(ring, 1);
     uint64_t now = zu_clock_ns();
     uint64_t left = until_ns > now ? until_ns - now : 0;
     struct __kernel_timespec wait = {.tv_sec = (long long)(left / ZU_NS_PER_S), .tv_nsec = (long long)(left % ZU_NS_PER_S)};
     struct io_uring_cqe *first;
-    io_uring_submit_and_wait_timeout(ring, &first, 1, &wait, NULL);
+    return io_uring_submit_and_wait_timeout(ring, &first, 1, &wait, NULL);
 }
 
-static void wait_for(struct zu_driver *driver, uint64_t until_ns)
+static void completions_run(struct uring *uring)
+{
+    unsigned count;
+    do {
+        struct io_uring_cqe *ready[BATCH];
+        struct io_uring_cqe taken[BATCH];
+        count = io_uring_peek_batch_cqe(&uring->ring, ready, BATCH);
+        for (unsigned i = 0; i < count; i++)
+            taken[i] = *ready[i];
+        io_uring_cq_advance(&uring->ring, count);
+        for (unsigned i = 0; i < count; i++)
+            complete(uring, &taken[i]);
+    } while (count == BATCH);
+}
+
+/* Whoever found no entry is not to sleep over it: least of all the waker. */
+static bool is_refused(const struct uring *uring)
+{
+    return uring->stillborn || uring->uncancelled || !uring->wake_armed;
+}
+
+static int wait_for(struct zu_driver *driver, uint64_t until_ns)
 {
     struct uring *uring = uring_of(driver);
     if (zu_unlikely(!uring->wake_armed))
@@ -290,25 +295,20 @@ static void wait_for(struct zu_driver *driver, uint64_t until_ns)
         slots_refill(uring);
     if (zu_unlikely(uring->uncancelled))
         cancels_retry(uring);
-    /* Whoever found no entry is not to sleep over it: least of all the waker. */
-    bool refused = uring->stillborn || uring->uncancelled || !uring->wake_armed;
-    submit_and_wait(uring, zu_unlikely(refused) ? 0 : until_ns);
+    int err = submit_and_wait(uring, zu_unlikely(is_refused(uring)) ? 0 : until_ns);
     if (zu_unlikely(uring->stillborn))
         stillborn_complete(uring);
-    for (;;) {
-        struct io_uring_cqe *ready[BATCH];
-        struct io_uring_cqe taken[BATCH];
-        unsigned count = io_uring_peek_batch_cqe(&uring->ring, ready, BATCH);
-        if (!count)
-            return;
-        for (unsigned i = 0; i < count; i++)
-            taken[i] = *ready[i];
-        io_uring_cq_advance(&uring->ring, count);
-        for (unsigned i = 0; i < count; i++)
-            complete(uring, &taken[i]);
-        if (count < BATCH)
-            return;
-    }
+    completions_run(uring);
+    return err == -EINTR ? err : 0;
+}
+
+/* The kernel flags what it has put off until the next enter. */
+static bool ready(struct zu_driver *driver)
+{
+    struct uring *uring = uring_of(driver);
+    struct io_uring *ring = &uring->ring;
+    return io_uring_cq_ready(ring) || IO_URING_READ_ONCE(*ring->sq.kflags) & IORING_SQ_TASKRUN ||
+           io_uring_sq_ready(ring) || is_refused(uring);
 }
 
 static void wake(struct zu_driver *driver)
@@ -324,12 +324,21 @@ static uint64_t now_ns(struct zu_driver *driver)
     return zu_clock_ns();
 }
 
+/* A wish: without such devices, or on an older kernel, the ring waits for interrupts. */
+static void napi_ask(struct uring *uring)
+{
+    struct zu_napi napi = {.busy_poll_us = uring->driver.busy_poll_us, .prefer = 1};
+    if (napi.busy_poll_us)
+        syscall(SYS_io_uring_register, uring->ring.ring_fd, ZU_REGISTER_NAPI, &napi, 1);
+}
+
 static int start(struct zu_driver *driver)
 {
     struct uring *uring = uring_of(driver);
     int err = io_uring_enable_rings(&uring->ring);
     if (err < 0)
         return err;
+    napi_ask(uring);
     /*
      * Saves a descriptor look-up per call; older kernels do without. A ring that is not SINGLE_ISSUER would, when
      * another thread frees it, take back that thread's registration in place of its own.
@@ -361,13 +370,14 @@ static const struct zu_driver_ops uring_ops = {
     .recv_stream = recv_stream,
     .recv_into = recv_into,
     .send = send_pieces,
-    .send_now = send_now,
+    .send_now = zu_send_now,
     .accept_stream = accept_stream,
     .connect = connect_to,
     .cancel = cancel,
     .shutdown = shutdown_fd,
     .close = close_fd,
     .wait = wait_for,
+    .ready = ready,
     .wake = wake,
     .now_ns = now_ns,
 };
@@ -397,12 +407,14 @@ int zu_uring_new(struct zu_driver **ret_driver)
     uring->multishot = features->has[ZU_IO_MULTISHOT_RECV];
     struct io_uring_params params = {
         .flags = IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE |
-                 (features->has[ZU_IO_DEFER_TASKRUN] ? IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN
-                                                     : IORING_SETUP_COOP_TASKRUN),
+                 (features->has[ZU_IO_DEFER_TASKRUN]
+                      ? IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG
+                      : IORING_SETUP_COOP_TASKRUN),
         .cq_entries = CQ_ENTRIES,
     };
     int err = io_uring_queue_init_params(SQ_ENTRIES, &uring->ring, &params);
     if (err < 0) {
+        zu_io_refused(err);
         zu_free(uring, sizeof *uring);
         return err;
     }

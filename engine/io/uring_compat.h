@@ -22,6 +22,15 @@
 #define IORING_CQE_F_BUF_MORE (1U << 4)
 #endif
 
+/* Busy polling of network devices by a waiting ring: since 6.9. */
+#define ZU_REGISTER_NAPI 27
+struct zu_napi {
+    uint32_t busy_poll_us; /* how long */
+    uint8_t prefer;        /* over interrupts */
+    uint8_t pad[3];
+    uint64_t resv;
+};
+
 /* Incremental buffers: newer headers have an enum of this, and `flags` where 2.3 has padding. */
 #define ZU_PBUF_RING_INC 2
 

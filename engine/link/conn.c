@@ -130,6 +130,7 @@ struct zu_conn *zu_conn_new(struct zu_shard *shard, const struct zu_home *home, 
     zu_list_init(&conn->sibling);
     zu_list_init(&conn->rx_show.link);
     conn->rx_show.run = show_received;
+    zu_conn_owe(conn);
     zu_conn_recv(conn);
     zu_conn_send(conn);
     if (home->settings->handshake_ms > 0)
@@ -159,6 +160,12 @@ void zu_conn_handshake_drop(struct zu_conn *conn)
     zu_handshake_fini(conn->handshake);
     zu_free(conn->handshake, sizeof *conn->handshake);
     conn->handshake = NULL;
+    zu_conn_owe(conn);
+}
+
+void zu_conn_owe(struct zu_conn *conn)
+{
+    zu_shard_owe(conn->shard, &conn->owes, conn->handshake || conn->tx.busy);
 }
 
 void zu_conn_free(struct zu_conn *conn)

@@ -45,6 +45,7 @@ struct zu_conn {
     struct zu_note settle;             /* to ourselves: closing, and no operation is under way any more */
     bool settling;                     /* it is posted */
     bool closing;                      /* no new operations; closed() comes when the old ones are over */
+    bool owes;                         /* in its handshake, or sending: zu_shard_owe */
     bool leaving;                      /* the socket hung up: send the rest, receive nothing */
 
     struct zu_handshake *handshake;    /* until its last octet has gone out */
@@ -118,6 +119,8 @@ void zu_conn_sent(struct zu_op *op, int result, unsigned flags, struct zu_chunk 
 /* conn_recv.c: receives, if nothing is being received and there is room. */
 void zu_conn_recv(struct zu_conn *conn);
 void zu_conn_received(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk);
+/* conn.c: after whatever begins or ends a handshake or a send. */
+void zu_conn_owe(struct zu_conn *conn);
 /* conn.c: the handshake has ended well. False: the connection is closing. */
 bool zu_conn_become_ready(struct zu_conn *conn);
 /* conn.c: nothing of the handshake is left to send. */

@@ -189,7 +189,8 @@ static int arrived(struct zu_conn *conn, size_t size, struct zu_chunk *chunk)
     }
     /* A full buffer means more behind it: one at a time then, or the kernel fills them all before we see the first. */
     conn->rx_streams = size == ZU_RECEIVE_SIZE;
-    zu_pipe_feed_expect(conn->peer->in, conn->rx_streams);
+    /* Where the reader drives us it does not sleep, and would only get cold bytes. */
+    zu_pipe_feed_expect(conn->peer->in, conn->rx_streams && !conn->shard->driver->ops->roams);
     return traffic(conn, chunk, ZU_RECEIVE_HEADROOM, (uint32_t)size);
 }
 

@@ -27,6 +27,7 @@ static void send_pieces(struct zu_conn *conn, size_t count)
     conn->tx.message.msg_iov = conn->tx_pieces;
     conn->tx.message.msg_iovlen = count;
     conn->shard->driver->ops->send(conn->shard->driver, &conn->tx, conn->fd);
+    zu_conn_owe(conn);
 }
 
 static bool send_handshake(struct zu_conn *conn)
@@ -70,6 +71,8 @@ static bool await_stream(struct zu_conn *conn)
     uint64_t written = atomic_load_explicit(&conn->peer->out->write_count, memory_order_relaxed);
     bool streams = was_handed_over(conn) || written - conn->tx_seen >= STREAM_MESSAGES;
     conn->tx_seen = written;
+    if (conn->shard->driver->ops->roams) /* nobody is there to look by the clock; its user is, before it waits */
+        return false;
     if (!streams || zu_shard_timer(conn->shard, &conn->tx_stream, STREAM_LOOK_NS) < 0)
         return false;
     zu_pipe_reader_poll(conn->peer->out);
@@ -83,7 +86,8 @@ static int gather(struct zu_conn *conn, size_t first)
     int room = (int)(ZU_CONN_PIECES - first);
     int count = zu_pipe_gather(out, pieces, room, SEND_BYTES_MAX, ZU_GATHER_STAY_AWAKE, &conn->tx_bytes);
     if (count == 0 && first == 0 && !await_stream(conn))
-        count = zu_pipe_gather(out, pieces, room, SEND_BYTES_MAX, ZU_GATHER_SLEEP, &conn->tx_bytes);
+        count = zu_pipe_gather(out, pieces, room, SEND_BYTES_MAX,
+                               conn->shard->by_user ? ZU_GATHER_SLEEP_HERE : ZU_GATHER_SLEEP, &conn->tx_bytes);
     return count;
 }
 
@@ -154,6 +158,7 @@ void zu_conn_sent(struct zu_op *op, int result, unsigned flags, struct zu_chunk 
         account(conn, (size_t)result);
     else if (result != -EAGAIN && result != -EINTR && result != -ENOMEM && result != -ENOBUFS)
         zu_conn_close(conn, result ? result : -EPIPE);
+    zu_conn_owe(conn);
     if (conn->closing)
         zu_conn_settle(conn);
     else

@@ -45,6 +45,7 @@ static void give_up(struct zu_dial *dial)
     zu_timer_clear(timers, &dial->attempt);
     zu_timer_clear(timers, &dial->linger);
     dial->over = true;
+    zu_shard_owe(dial->shard, &dial->owes, false);
     if (dial->conn) {
         zu_conn_close(dial->conn, -ECANCELED); /* the kernel may hold pieces of the pipes: settle when it is closed */
         return;
@@ -207,6 +208,7 @@ static void conn_closed(struct zu_conn *conn, int err)
         zu_pipe_rewind(dial->peer->out);
         zu_pipe_roll_back(dial->peer->in);
     }
+    zu_shard_owe(dial->shard, &dial->owes, true);
     retry_later(dial);
 }
 
@@ -234,6 +236,7 @@ static void connected(struct zu_op *op, int result, unsigned flags, struct zu_ch
     dial->conn = zu_conn_new(dial->shard, &dial->home, dial->transport, fd, &conn_owner, dial);
     if (!dial->conn)
         retry_later(dial);
+    zu_shard_owe(dial->shard, &dial->owes, !dial->conn && !dial->over);
 }
 
 static void attempt(struct zu_dial *dial)
@@ -258,6 +261,7 @@ static void run_start(struct zu_note *note)
     if (dial->over) /* hung up before it began: a PAIR that had a peer refused it */
         return;
     retry_reserve(dial);
+    zu_shard_owe(dial->shard, &dial->owes, true);
     attempt(dial);
 }
 

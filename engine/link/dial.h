@@ -30,6 +30,7 @@ struct zu_dial {
     uint32_t random;               /* spreads the retries */
     bool hung_up;                  /* the socket will write no more */
     bool over;                     /* no more attempts */
+    bool owes;                     /* a connection is to be made: zu_shard_owe */
     bool stopped;                  /* stop has come: free when all is over */
 };
 

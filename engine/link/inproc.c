@@ -2,7 +2,8 @@
 /*
  * A connect makes two pipes and two peers, each the other's far side; the binder hears of its own by a note. The limit of
  * a pipe is the sum of what both sockets set for that direction, and none when either set none. A peer that hangs up tells
- * the other one; pipes outlast either until both have let go.
+ * the other one; pipes outlast either until both have let go. One that hangs up before its bind came leaves behind what
+ * it sent, as libzmq does whatever LINGER says: the bind gets it, or nobody, when the context ends.
  * Binding fails on a name that is taken; connecting only for want of memory.
  */
 #include "link/inproc.h"
@@ -26,8 +27,8 @@ struct zu_inproc_bind {
 /* A connect that waits for its bind; under the lock. The other peer's `endpoint` points here meanwhile. */
 struct zu_inproc_connect {
     struct zu_link link;         /* registry */
-    struct zu_mailbox *box;      /* the connecting socket's; a reference */
-    struct zu_peer *near;        /* the connecting socket's */
+    struct zu_mailbox *box;      /* the connecting socket's; a reference. NULL when that has left */
+    struct zu_peer *near;        /* the connecting socket's; likewise */
     struct zu_peer *other;       /* the binder's to be; its far is NULL meanwhile */
     size_t name_size;            /* with NUL */
     char name[];                 /* what follows "inproc://" */
@@ -44,34 +45,69 @@ static void connect_free(struct zu_inproc_connect *connect)
     zu_free(connect, sizeof *connect + connect->name_size);
 }
 
-/* A connect that still waits has no other end to tell: that end is taken apart here, and we tell ourselves. */
-static void hang_up_waiting(struct zu_peer *peer)
+/* The other end of a connect that nobody has met: taken apart from both sides. */
+static void drop_unmet(struct zu_peer *other)
 {
-    struct zu_peer *other = peer->far;
-    struct zu_inproc_connect *connect = other->endpoint;
     zu_pipe_leave(other->in);
     zu_pipe_end(other->out);
     zu_peer_unref(other);
     zu_peer_unref(other);
+}
+
+/*
+ * Under the lock; the connecting socket has ended the pipe it wrote. What lies there is kept for the bind to come, with
+ * nothing that would keep the socket's memory, and with a pipe in the other direction that nobody will read. Returns
+ * the one that the socket reads, for the caller to end. NULL: nothing is there to keep, or no memory to keep it.
+ */
+static struct zu_pipe *leave_behind(struct zu_inproc_connect *connect)
+{
+    struct zu_peer *other = connect->other;
+    struct zu_pipe *unread = zu_pipe_count(other->in).held ? zu_pipe_new(0) : NULL;
+    if (!unread)
+        return NULL;
+    zu_pipe_leave(unread);
+    struct zu_pipe *read = other->out;
+    other->out = unread;
+    zu_mailbox_unref(other->in->writer_box); /* a pipe that was ended wakes no writer */
+    other->in->writer_box = NULL;
+    connect->near = NULL;
+    connect->box = NULL;
+    return read;
+}
+
+/* A connect that still waits has no other end to tell: we tell ourselves. Under the lock, which is let go. */
+static void hang_up_waiting(struct zu_peer *peer)
+{
+    struct zu_peer *other = peer->far;
+    struct zu_inproc_connect *connect = other->endpoint;
+    struct zu_mailbox *box = connect->box;
+    struct zu_pipe *read = leave_behind(connect);
+    if (!read)
+        zu_list_remove(&connect->link);
+    pthread_mutex_unlock(&meeting);
+    if (read) {
+        zu_pipe_end(read);
+    } else {
+        drop_unmet(other);
+        connect_free(connect);
+    }
     peer->far = NULL;
-    zu_peer_tell_gone(peer, connect->box);
-    zu_mailbox_unref(connect->box);
-    connect_free(connect);
+    zu_peer_tell_gone(peer, box);
+    zu_mailbox_unref(box);
 }
 
 static void hang_up(struct zu_peer *peer, int linger_ms)
 {
     (void)linger_ms; /* what was sent is with the other socket already */
     struct zu_peer *other = peer->far;
+    if (!other) /* it had left before we met, and its note is on the way */
+        return;
     pthread_mutex_lock(&meeting);
-    bool waits = !other->far;
-    if (waits)
-        zu_list_remove(&((struct zu_inproc_connect *)other->endpoint)->link);
-    pthread_mutex_unlock(&meeting);
-    if (waits) {
+    if (!other->far) {
         hang_up_waiting(peer);
         return;
     }
+    pthread_mutex_unlock(&meeting);
     atomic_fetch_add_explicit(&other->refs, 1, memory_order_relaxed);
     zu_peer_tell_gone(other, peer->far_box);
 }
@@ -86,6 +122,16 @@ static void release(struct zu_peer *peer)
 }
 
 static const struct zu_peer_ops peer_ops = {.hang_up = hang_up, .release = release};
+
+void zu_inproc_fini(struct zu_inproc *inproc)
+{
+    zu_list_each(link, after, &inproc->waiting)
+    {
+        struct zu_inproc_connect *connect = zu_container_of(link, struct zu_inproc_connect, link);
+        drop_unmet(connect->other);
+        connect_free(connect);
+    }
+}
 
 static uint64_t hwm_sum(uint64_t out, uint64_t in)
 {
@@ -125,21 +171,34 @@ bool zu_inproc_set_hwm(struct zu_peer *peer, uint64_t out_hwm, uint64_t in_hwm)
     return true;
 }
 
+static void move_in(struct zu_peer *binder, const struct zu_home *home)
+{
+    const struct zu_settings *bound = home->settings;
+    binder->endpoint = home->endpoint;
+    binder->ops = &peer_ops;
+    zu_peer_set_near(binder, home->socket, home->events, home->box);
+    zu_pipe_set_hwm(binder->out, out_hwm_of(binder, bound->out_hwm));
+    zu_pipe_set_hwm(binder->in, in_hwm_of(binder, bound->in_hwm));
+}
+
 /* Both peers know each other, and the binder is told. */
 static int meet(struct zu_peer *connector, struct zu_mailbox *connector_box, struct zu_peer *binder,
                 const struct zu_home *home)
 {
-    const struct zu_settings *bound = home->settings;
-    binder->endpoint = home->endpoint;
     binder->far = connector;
-    binder->ops = &peer_ops;
     binder->far_box = zu_mailbox_ref(connector_box);
-    zu_peer_set_near(binder, home->socket, home->events, home->box);
     connector->far_box = zu_mailbox_ref(home->box);
-    set_share(connector, bound->out_hwm, bound->in_hwm);
-    zu_pipe_set_hwm(binder->out, out_hwm_of(binder, bound->out_hwm));
-    zu_pipe_set_hwm(binder->in, in_hwm_of(binder, bound->in_hwm));
+    set_share(connector, home->settings->out_hwm, home->settings->in_hwm);
+    move_in(binder, home);
     return zu_mailbox_post(home->box, &binder->attached) ? 0 : -ECONNREFUSED;
+}
+
+/* The binder, which has just come and so hears, is told of a peer and that it has gone. */
+static void meet_left(struct zu_peer *binder, const struct zu_home *home)
+{
+    move_in(binder, home);
+    zu_mailbox_post(home->box, &binder->attached);
+    zu_peer_tell_gone(binder, home->box);
 }
 
 static struct zu_inproc_bind *bound_find(struct zu_inproc *inproc, const char *name)
@@ -161,8 +220,12 @@ static void meet_waiting(struct zu_inproc *inproc, struct zu_inproc_bind *bind)
         if (strcmp(connect->name, bind->name) != 0)
             continue;
         zu_list_remove(&connect->link);
-        meet(connect->near, connect->box, connect->other, &bind->home);
-        zu_mailbox_unref(connect->box);
+        if (connect->near) {
+            meet(connect->near, connect->box, connect->other, &bind->home);
+            zu_mailbox_unref(connect->box);
+        } else {
+            meet_left(connect->other, &bind->home);
+        }
         connect_free(connect);
     }
 }

@@ -15,6 +15,8 @@ struct zu_inproc {
 };
 
 void zu_inproc_init(struct zu_inproc *inproc);
+/* No socket is left: drops what some have left behind for a bind that never came. */
+void zu_inproc_fini(struct zu_inproc *inproc);
 
 struct zu_inproc_bind;
 
@@ -26,7 +28,7 @@ void zu_inproc_unbind(struct zu_inproc_bind *bind);
 
 /*
  * Gives the connecting socket its peer, whose other end is, or will be, the binding socket's. Drops nothing: what is sent
- * before the bind is there after it. -ENOMEM, -ECONNREFUSED when the binder is closing.
+ * before the bind is there after it, also when the sender is not. -ENOMEM, -ECONNREFUSED when the binder is closing.
  */
 int zu_inproc_connect(struct zu_inproc *inproc, const char *name, const struct zu_home *home, struct zu_peer **ret_peer);
 

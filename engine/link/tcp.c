@@ -161,4 +161,5 @@ const struct zu_transport zu_transport_tcp = {
     .accepted = accepted,
     .plain = plain,
     .peer_text = peer_text,
+    .takes_proxy = true,
 };

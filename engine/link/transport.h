@@ -40,6 +40,8 @@ struct zu_transport {
     int (*plain)(const char *address, bool ipv6, char *text, size_t size);
     /* Peer-Address, into `text`; an empty string when there is none. NULL when there never is. */
     void (*peer_text)(int fd, char *text, size_t size);
+    /* A connect by it goes through SOCKS_PROXY, if that is set. */
+    bool takes_proxy;
 };
 
 extern const struct zu_transport zu_transport_tcp;

@@ -53,6 +53,8 @@ void zu_msg_copy(struct zu_msg *to, struct zu_msg *from)
     else if (from->kind == ZU_MSG_SLICE)
         zu_chunk_hold(from->chunk);
     zu_origin_ref(from->origin);
+    if (from->group)
+        zu_buf_ref(from->group);
     from->flags |= from->kind >= ZU_MSG_SHARED ? ZU_MSG_COPIED : 0;
     *to = *from;
 }
@@ -60,4 +62,25 @@ void zu_msg_copy(struct zu_msg *to, struct zu_msg *from)
 bool zu_msg_is_shared(const struct zu_msg *msg)
 {
     return msg->kind == ZU_MSG_CONSTANT || (msg->flags & ZU_MSG_COPIED);
+}
+
+int zu_msg_set_group(struct zu_msg *msg, const char *group, size_t size)
+{
+    struct zu_buf *text = NULL;
+    if (size) {
+        text = zu_buf_new(size + 1);
+        if (!text)
+            return -ENOMEM;
+        memcpy(text->data, group, size);
+        ((char *)text->data)[size] = 0;
+    }
+    if (msg->group)
+        zu_buf_unref(msg->group); /* behind the copy: the new text may be the old one */
+    msg->group = text;
+    return 0;
+}
+
+const char *zu_msg_group(const struct zu_msg *msg)
+{
+    return msg->group ? (const char *)msg->group->data : "";
 }

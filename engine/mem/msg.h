@@ -37,12 +37,12 @@ struct zu_msg {
             };
         };
     };
-    uint8_t kind;        /* enum zu_msg_kind */
-    uint8_t flags;       /* ZU_MSG_MORE: another part follows; ZU_MSG_COPIED: zmq_msg_copy has shared the body */
-    uint8_t inline_size; /* body length of ZU_MSG_INLINE */
-    uint8_t unused;      /* pads */
-    uint32_t routing_id; /* draft sockets' peer number; 0 is none */
-    void *group;         /* draft sockets' group; NULL is none */
+    uint8_t kind;         /* enum zu_msg_kind */
+    uint8_t flags;        /* ZU_MSG_MORE: another part follows; ZU_MSG_COPIED: zmq_msg_copy has shared the body */
+    uint8_t inline_size;  /* body length of ZU_MSG_INLINE */
+    uint8_t unused;       /* pads */
+    uint32_t routing_id;  /* draft sockets' peer number; 0 is none */
+    struct zu_buf *group; /* draft sockets' group as text, one reference, never written again; NULL is none */
 };
 
 _Static_assert(sizeof(struct zu_msg) == 64, "zmq_msg_t is 64 bytes");
@@ -93,9 +93,17 @@ void zu_msg_init_constant(struct zu_msg *msg, const void *data, size_t size);
 /* A body inside a receive buffer; takes a reference of its own. */
 void zu_msg_init_slice(struct zu_msg *msg, struct zu_chunk *chunk, void *data, size_t size);
 
-ZU_INLINE void zu_msg_drop_body(struct zu_msg *msg)
+/* What a message says beside its body. */
+ZU_INLINE void zu_msg_drop_labels(struct zu_msg *msg)
 {
     zu_origin_give(msg->origin);
+    if (zu_unlikely(msg->group != NULL))
+        zu_buf_unref(msg->group);
+}
+
+ZU_INLINE void zu_msg_drop_body(struct zu_msg *msg)
+{
+    zu_msg_drop_labels(msg);
     if (msg->kind == ZU_MSG_SHARED)
         zu_buf_unref(msg->buf);
     else if (msg->kind == ZU_MSG_SLICE)
@@ -105,7 +113,7 @@ ZU_INLINE void zu_msg_drop_body(struct zu_msg *msg)
 /* Leaves the message closed. */
 ZU_INLINE void zu_msg_close(struct zu_msg *msg)
 {
-    if (msg->kind >= ZU_MSG_SHARED || zu_unlikely(msg->origin != NULL))
+    if (msg->kind >= ZU_MSG_SHARED || zu_unlikely(msg->origin || msg->group))
         zu_msg_drop_body(msg);
     msg->kind = ZU_MSG_CLOSED;
 }
@@ -115,6 +123,9 @@ void zu_msg_move(struct zu_msg *to, struct zu_msg *from);
 /* `to` must be valid. Large bodies are shared. */
 void zu_msg_copy(struct zu_msg *to, struct zu_msg *from);
 bool zu_msg_is_shared(const struct zu_msg *msg);
+/* Text of `size` characters, kept by move and copy; none is the empty one. -ENOMEM: the old one stays. */
+int zu_msg_set_group(struct zu_msg *msg, const char *group, size_t size);
+const char *zu_msg_group(const struct zu_msg *msg);
 
 ZU_INLINE void *zu_msg_data(struct zu_msg *msg)
 {
