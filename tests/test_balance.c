@@ -303,6 +303,27 @@ Test(balance, parts_and_messages_by_reference_take_the_pipe)
     zu_msg_close(&msg);
 }
 
+static void flush_interrupted(struct zu_peer *peer, uint64_t patience_ns)
+{
+    peer->out_interrupted = patience_ns > 0;
+}
+
+/* Else a signal that comes while the kernel is waited for would be lost, and the sender sleep on. */
+Test(balance, a_send_in_vain_tells_of_a_signal_while_it_waited)
+{
+    begin(1, 1);
+    struct zu_peer_ops ops = *peers[0]->ops;
+    ops.flush = flush_interrupted;
+    peers[0]->ops = &ops;
+    struct zu_part part = {.data = "x", .size = 1, .waits = true};
+    cr_assert_eq(pattern.ops->send(&pattern, &part), 0);
+    cr_assert_eq(pattern.ops->send(&pattern, &part), -EAGAIN);
+    cr_assert(pattern.out.interrupted);
+    cr_assert_eq(pattern.ops->send(&pattern, &part), -EAGAIN);
+    cr_assert_not(pattern.out.interrupted, "the peer has left the circle: nothing was waited for");
+    end(1);
+}
+
 /* Peers come and go, fill and drain. */
 struct crowd {
     uint64_t held[PEERS];  /* messages in each pipe */

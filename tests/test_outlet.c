@@ -25,6 +25,7 @@ struct sink {
     unsigned patient;        /* sends that would have waited */
     bool is_full;            /* it takes nothing */
     bool trickles;           /* it takes little, each time */
+    bool is_rung;            /* a signal comes while somebody waits for it */
     uint64_t now_ns;         /* its clock */
 };
 
@@ -64,6 +65,8 @@ static ssize_t send_now(struct zu_driver *driver, int fd, const struct msghdr *m
     cr_assert_eq(fd, 7);
     cr_assert(zu_outlet_is_applications(&peer->outlet));
     sink.patient += patience_ns > 0;
+    if (sink.is_rung && patience_ns)
+        return -EINTR;
     return sink_take(message->msg_iov, message->msg_iovlen);
 }
 
@@ -206,6 +209,23 @@ Test(outlet, a_full_kernel_is_waited_for_and_then_told_to_the_shard)
     cr_assert_not(peer->out_stalled_ns, "it flows again");
     cr_assert_eq(zu_pipe_count(peer->out).held, 0u);
     zu_mailbox_run(&far.box);
+    end();
+}
+
+Test(outlet, a_signal_ends_the_wait_and_is_told)
+{
+    begin(0);
+    sink.is_rung = true;
+    cr_assert_eq(zu_pipe_write(peer->out, "x", 1, false), 0);
+    zu_outlet_peer_ops.flush(peer, 0);
+    cr_assert_not(peer->out_interrupted, "nobody waited");
+    cr_assert_eq(zu_pipe_write(peer->out, "x", 1, false), 0);
+    zu_outlet_peer_ops.flush(peer, PATIENCE);
+    cr_assert(peer->out_interrupted);
+    cr_assert_eq(zu_pipe_count(peer->out).held, 1u);
+    zu_mailbox_run(&far.box);
+    sink.is_rung = false;
+    zu_outlet_peer_ops.flush(peer, 0);
     end();
 }
 

@@ -74,7 +74,9 @@ static ZU_COLD int wait_for(struct zu_socket *socket, int timeout_ms,
 
 static int try_send(struct zu_socket *socket, void *part)
 {
-    return socket->pattern.ops->send(&socket->pattern, part);
+    int err = socket->pattern.ops->send(&socket->pattern, part);
+    /* A signal may come while the send waits for the kernel, where nobody sees it otherwise. */
+    return err == -EAGAIN && socket->pattern.out.interrupted ? -EINTR : err;
 }
 
 static int try_peek(struct zu_socket *socket, void *view)
@@ -101,6 +103,8 @@ int zu_socket_send_slowly(struct zu_socket *socket, struct zu_part *part, int fl
         err = try_refreshed(socket, try_send, part);
     if (err != -EAGAIN || (flags & ZU_DONTWAIT) || socket->options.send_timeout_ms == 0)
         return err;
+    if (socket->pattern.out.interrupted) /* it came before we sleep here, but in this call */
+        return -EINTR;
     return wait_for(socket, socket->options.send_timeout_ms, try_send, part);
 }
 

@@ -88,10 +88,12 @@ static struct zu_peer *admit(struct zu_balance *balance, bool waits)
         struct zu_peer *peer = zu_container_of(balance->turn, struct zu_peer, out_link);
         if (zu_likely(zu_pipe_admits(peer->out)))
             return peer;
+        peer->out_interrupted = false;
         if (peer->ops->flush)
             peer->ops->flush(peer, patience_for(balance, peer, waits));
         if (zu_pipe_admits(peer->out) || !zu_pipe_writer_sleep(peer->out))
             return peer;
+        balance->interrupted |= peer->out_interrupted;
         leave_circle(balance, peer);
         zu_list_append(&balance->full, &peer->out_link);
         peer->out_full = true;
@@ -133,6 +135,7 @@ int zu_balance_send_slowly(struct zu_balance *balance, struct zu_part *part)
     if (zu_likely(!peer)) {
         if (zu_unlikely(balance->dropping))
             return swallow(balance, part);
+        balance->interrupted = false;
         peer = admit(balance, part->waits);
         if (zu_unlikely(!peer))
             return -EAGAIN;

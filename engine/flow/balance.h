@@ -26,6 +26,7 @@ struct zu_balance {
     struct zu_link full;      /* peers without room when last looked at, their writers asleep */
     struct zu_peer *inside;   /* its message is unfinished */
     uint64_t patience_ns;     /* how long a sender that waits may wait for a full kernel buffer, each time; 0 for not at all */
+    bool interrupted;         /* a signal came while the last send in vain waited for the kernel */
     bool dropping;            /* that peer died in mid-message: the remaining frames are swallowed */
 };
 

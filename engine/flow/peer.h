@@ -105,6 +105,7 @@ struct zu_peer {
     struct zu_link in_link;   /* among the readable ones */
     struct zu_link out_link;  /* among the writable ones, or the full ones */
     bool out_full;            /* it is among the full ones */
+    bool out_interrupted;     /* a signal ended a wait for the kernel or the shard; the sender's to clear */
     uint64_t out_stalled_ns;  /* when the kernel was waited for in vain: not again for a while; 0 while things flow */
     bool in_open;             /* `in` has not been left */
     bool out_open;            /* `out` has not been ended */

@@ -52,7 +52,7 @@ struct zu_driver_ops {
     void (*send)(struct zu_driver *driver, struct zu_op *op, int fd);
     /*
      * Any thread, while no send is busy on `fd`: sends what is taken, waiting at most `patience_ns`, below a second, for
-     * room when nothing is. Bytes, or a negative errno.
+     * room when nothing is. Bytes, or a negative errno; -EINTR: a signal ended the wait.
      */
     ssize_t (*send_now)(struct zu_driver *driver, int fd, const struct msghdr *message, uint64_t patience_ns);
     /* Each result is a new non-blocking, close-on-exec descriptor. */

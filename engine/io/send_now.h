@@ -17,8 +17,9 @@ static inline ssize_t zu_send_now(struct zu_driver *driver, int fd, const struct
     if (sent < 0 && errno == EAGAIN && patience_ns) {
         struct pollfd writable = {.fd = fd, .events = POLLOUT};
         struct timespec patience = {.tv_nsec = (long)patience_ns};
-        if (ppoll(&writable, 1, &patience, NULL) <= 0)
-            return -EAGAIN;
+        int ready = ppoll(&writable, 1, &patience, NULL);
+        if (ready <= 0)
+            return ready < 0 && errno == EINTR ? -EINTR : -EAGAIN;
         sent = sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
     return sent < 0 ? -errno : sent;

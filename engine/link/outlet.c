@@ -103,6 +103,7 @@ static ssize_t send_waiting(struct zu_peer *peer, const struct msghdr *message, 
     ssize_t sent = driver->ops->send_now(driver, peer->outlet.fd, message, patience->each_ns);
     if (now_ns && (sent == -EAGAIN || !patience->each_ns))
         peer->out_stalled_ns = zu_clock_ns();
+    peer->out_interrupted |= sent == -EINTR;
     return sent;
 }
 
@@ -148,9 +149,11 @@ static bool application_take_over(struct zu_peer *peer, uint64_t patience_ns)
     if (!atomic_compare_exchange_strong_explicit(&outlet->state, &state, SHARD_WANTED, memory_order_relaxed,
                                                  memory_order_relaxed))
         return state == IDLE && application_claim(outlet) == IDLE;
-    while (zu_futex_wait(&outlet->state, SHARD_WANTED, until_ns) == 0 &&
-           atomic_load_explicit(&outlet->state, memory_order_relaxed) == SHARD_WANTED)
-        ;
+    int err;
+    do
+        err = zu_futex_wait(&outlet->state, SHARD_WANTED, until_ns);
+    while (err == 0 && atomic_load_explicit(&outlet->state, memory_order_relaxed) == SHARD_WANTED);
+    peer->out_interrupted |= err == -EINTR;
     errno = saved;
     state = SHARD_WANTED;
     /* acquire: as in take. */
@@ -163,7 +166,10 @@ static bool application_take_over(struct zu_peer *peer, uint64_t patience_ns)
 static bool application_take(struct zu_peer *peer, uint64_t patience_ns)
 {
     uint32_t state = application_claim(&peer->outlet);
-    return state == IDLE || (patience_ns && state == SHARD && application_take_over(peer, patience_ns));
+    if (state == IDLE)
+        return true;
+    bool worth = patience_ns && state == SHARD && !peer->outlet.driver->ops->roams; /* where we drive the shard ourselves */
+    return worth && application_take_over(peer, patience_ns);
 }
 
 /* `all`: nothing is left for the shard to wait for. */
