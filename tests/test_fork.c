@@ -105,6 +105,33 @@ Test(fork, the_child_terminates_with_sockets_open)
     fork_with(term_only);
 }
 
+static void send_many_and_end(struct kit_pair *pair)
+{
+    for (int i = 0; i < 5000; i++)
+        CHILD_CHECK(zmq_send(pair->from, "from the child", 14, 0) == 14);
+    use_and_end(pair);
+}
+
+/* What the parent has not handed over yet is the parent's to hand over, once. */
+Test(fork, the_child_leaves_the_parents_batch_alone)
+{
+    enum { BATCH = 500 };
+    for (int t = 0; t < KIT_TRANSPORTS; t++) {
+        struct kit_pair pair = kit_pair(kit_transports[t], ZMQ_PUSH, ZMQ_PULL);
+        kit_send_text(pair.from, "before", 0);
+        kit_recv_text(pair.to, "before");
+        for (int i = 0; i < BATCH; i++)
+            cr_assert_eq(zmq_send(pair.from, &i, sizeof i, 0), (int)sizeof i);
+        cr_assert_eq(run_child(send_many_and_end, &pair), 0, "%s", kit_transports[t]);
+        for (int i = 0, got; i < BATCH; i++) {
+            cr_assert_eq(zmq_recv(pair.to, &got, sizeof got, 0), (int)sizeof got);
+            cr_assert_eq(got, i);
+        }
+        parent_is_unharmed(&pair);
+        kit_pair_end(&pair);
+    }
+}
+
 /* Sanitizers have locks of their own, which a fork may leave locked: no threads in a child for them. */
 Test(fork, the_child_starts_afresh)
 {

@@ -175,6 +175,13 @@ void zu_drive_sent(struct zu_drive *drive, const struct zu_part *part)
     drive->sent_ns = zu_clock_ns();
 }
 
+void zu_drive_flush_old(struct zu_drive *drive)
+{
+    uint64_t began_ns = atomic_load_explicit(&drive->touched_ns, memory_order_relaxed);
+    if (drive->messages && zu_clock_ns() - began_ns >= drive->limits.flush_ns)
+        zu_drive_step(drive);
+}
+
 int zu_drive_fd(struct zu_drive *drive)
 {
     pthread_mutex_lock(&drive->lock);

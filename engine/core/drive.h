@@ -78,6 +78,8 @@ ZU_INLINE void zu_drive_sent_more(struct zu_drive *drive, size_t size)
     if (zu_unlikely(++drive->messages >= drive->look_at || drive->bytes >= drive->limits.flush_bytes))
         zu_drive_consider(drive);
 }
+/* Another call than a send: a batch that has gathered for long enough goes out now. */
+void zu_drive_flush_old(struct zu_drive *drive);
 /* A descriptor that is readable while a step would find something to do. Negative errno. */
 int zu_drive_fd(struct zu_drive *drive);
 

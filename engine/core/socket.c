@@ -280,6 +280,9 @@ void zu_socket_stop(struct zu_socket *socket)
 void zu_socket_forked(struct zu_socket *socket)
 {
     atomic_store_explicit(&socket->state, ZU_SOCKET_FORKED, memory_order_relaxed);
+    /* What it drives is the parent's: descriptors, and an epoll set that both see. */
+    atomic_store_explicit(&socket->drive, NULL, memory_order_relaxed);
+    socket->ways = 0;
 }
 
 static void drain_event_fd(struct zu_socket *socket)

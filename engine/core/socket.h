@@ -120,6 +120,8 @@ ZU_INLINE int zu_socket_send(struct zu_socket *socket, struct zu_part *part, int
 /* Views the next frame in, which the caller takes from its pipe and then calls zu_socket_taken. Errors as above. */
 ZU_INLINE int zu_socket_peek(struct zu_socket *socket, struct zu_view *ret_view, int flags)
 {
+    if (zu_unlikely(socket->ways & ZU_SEND_DRIVES))
+        zu_drive_flush_old(zu_socket_has_drive(socket));
     int err = zu_socket_enter(socket);
     if (zu_likely(!err))
         err = socket->pattern.ops->peek(&socket->pattern, ret_view);
