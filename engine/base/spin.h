@@ -15,7 +15,8 @@
 #include "base/clock.h"
 
 enum {
-    ZU_SPIN_OFFER_EVERY = 16,     /* looks */
+    ZU_SPIN_CLOCK_EVERY = 8,      /* looks: the clock costs more than one */
+    ZU_SPIN_OFFER_EVERY = 32,     /* looks */
     ZU_SPIN_ROBBED_NS = 300000,   /* between two looks: others needed the processor */
     ZU_SPIN_PAUSE_NS = 100000000, /* and so long they may have it */
 };
@@ -46,9 +47,10 @@ ZU_INLINE bool zu_spin_begin(struct zu_spinner *spinner, uint64_t until_ns)
 /* After a look in vain. False: enough. */
 ZU_INLINE bool zu_spin_on(struct zu_spinner *spinner)
 {
-    if (++spinner->turns % ZU_SPIN_OFFER_EVERY)
-        zu_cpu_relax();
-    else
+    zu_cpu_relax();
+    if (++spinner->turns % ZU_SPIN_CLOCK_EVERY)
+        return true;
+    if (spinner->turns % ZU_SPIN_OFFER_EVERY == 0)
         sched_yield();
     uint64_t now_ns = zu_clock_ns();
     if (zu_unlikely(now_ns - spinner->look_ns > ZU_SPIN_ROBBED_NS)) {

@@ -2,7 +2,7 @@
 /*
  * A send that goes at once, and the batch that is full or old, become one turn of the shard, which finds the pipes that
  * were written to by their notes. Waiting steps the shard until the user's box has notes; the shard's own sleep ends on
- * those as on its descriptors. The clock is read when a batch begins, at its first messages, and then at every sixteenth.
+ * those as on its descriptors. The clock is read when a batch begins, and then the more rarely the faster they come.
  * Making one fails for want of memory or descriptors, before anything depends on it. Nothing else fails.
  */
 #include "core/drive.h"

@@ -52,6 +52,12 @@ ZU_INLINE int zu_balance_send(struct zu_balance *balance, struct zu_part *part)
     zu_balance_turn(balance, peer);
     return 0;
 }
+/* Whether what is sent next could go past the pipe. */
+ZU_INLINE bool zu_balance_may_pass(const struct zu_balance *balance)
+{
+    const struct zu_peer *peer = zu_container_of(balance->turn, struct zu_peer, out_link);
+    return balance->turn != &balance->writable && peer->ops->send_large;
+}
 bool zu_balance_has_room(struct zu_balance *balance);
 /* The thread is about to sleep: what it wrote last does not wait for a shard that looks by the clock. */
 void zu_balance_rest(struct zu_balance *balance);
