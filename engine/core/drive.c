@@ -76,19 +76,33 @@ static void batch_end(struct zu_drive *drive)
     drive->look_at = 1;
 }
 
-/* Timers that come due while nobody is in a call make the pollable descriptor readable. */
+/* Its user may sleep on the descriptor outside, and has notes that he has not run. */
+static bool is_untold(struct zu_drive *drive)
+{
+    return drive->watched && drive->shard.user_box && zu_mailbox_has_notes(drive->shard.user_box);
+}
+
+/*
+ * The pollable descriptor shows timers that come due while nobody is in a call, and notes for the user, whoever's step
+ * brought them, or drained what had shown them.
+ */
 static int step(struct zu_drive *drive, uint64_t until_ns, bool by_user)
 {
+    struct zu_driver *driver = drive->shard.driver;
     drive->shard.by_user = by_user;
     int err = zu_shard_step(&drive->shard, until_ns);
-    drive->shard.driver->ops->alarm(drive->shard.driver, zu_timers_next_ns(&drive->shard.timers));
+    driver->ops->alarm(driver, zu_timers_next_ns(&drive->shard.timers));
+    if (zu_unlikely(is_untold(drive)) && !(by_user && drive->attends))
+        driver->ops->wake(driver);
     return err;
 }
 
 /* The user leaves. What must move on is the keeper's, should he stay away. */
 static void leave(struct zu_drive *drive)
 {
-    bool owes = atomic_load_explicit(&drive->shard.owing, memory_order_relaxed);
+    /* Notes: of our own completions, which woke nobody because we were there. */
+    bool owes = atomic_load_explicit(&drive->shard.owing, memory_order_relaxed) ||
+                zu_mailbox_has_notes(&drive->shard.box);
     pthread_mutex_unlock(&drive->lock);
     if (!owes)
         return;
@@ -115,12 +129,14 @@ int zu_drive_wait(struct zu_drive *drive, uint64_t until_ns)
     if (drive->messages)
         batch_end(drive);
     drive->at_once = BURST;
+    drive->attends = true;
     pthread_mutex_lock(&drive->lock);
     while (!err && !zu_mailbox_has_notes(drive->shard.user_box)) {
         err = step(drive, until_ns, true);
         if (!err && until_ns != ZU_NEVER && zu_clock_ns() >= until_ns)
             err = -ETIMEDOUT;
     }
+    drive->attends = false;
     leave(drive);
     errno = saved;
     return zu_mailbox_has_notes(drive->shard.user_box) ? 0 : err;
@@ -186,8 +202,9 @@ int zu_drive_fd(struct zu_drive *drive)
 {
     pthread_mutex_lock(&drive->lock);
     int fd = drive->shard.driver->ops->pollable(drive->shard.driver);
-    step(drive, 0, true);
+    drive->watched |= fd >= 0;
     pthread_mutex_unlock(&drive->lock);
+    zu_drive_step(drive);
     return fd;
 }
 
@@ -228,6 +245,10 @@ int zu_drive_kept_fd(struct zu_drive *drive)
 {
     if (pthread_mutex_trylock(&drive->lock))
         return -EAGAIN;
+    if (is_untold(drive)) {
+        pthread_mutex_unlock(&drive->lock);
+        return -EBUSY;
+    }
     struct zu_shard *shard = &drive->shard;
     int fd = shard->driver->ops->pollable(shard->driver);
     shard->driver->ops->alarm(shard->driver, zu_timers_next_ns(&shard->timers));

@@ -30,6 +30,7 @@ struct zu_drive {
     pthread_mutex_t lock;     /* its holder is the shard's thread */
     struct zu_shard shard;    /* the socket's connections */
     struct zu_shard *shards;  /* &shard: what listeners deal their connections to */
+    bool watched;             /* its user has asked for the descriptor, and may sleep on it outside */
 
     /* The using thread. */
     struct zu_drive_limits limits; /* as when it was made */
@@ -38,6 +39,7 @@ struct zu_drive {
     unsigned messages;        /* of the batch; 0: all that was sent is out, or in the kernel's hands */
     unsigned look_at;         /* when `messages` reaches this, look at the clock */
     unsigned stride;          /* so many messages from one look to the next: more while they come fast */
+    bool attends;             /* he is about to run his notes: they need not show on the descriptor */
     unsigned at_once;         /* so many sends go out at once before it is a stream */
 
     /* The using thread writes, the keeper reads. */
@@ -87,7 +89,8 @@ int zu_drive_fd(struct zu_drive *drive);
 
 /* Steps it unless its user is just doing so. True: nothing lives on it any more, and it is the keeper's alone. */
 bool zu_drive_keep(struct zu_drive *drive);
-/* As zu_drive_fd, without its step; -EAGAIN while its user is in a call, who rouses the keeper on leaving. */
+/* As zu_drive_fd, without its step; -EAGAIN while its user is in a call, who rouses the keeper on leaving;
+ * -EBUSY while it is readable for the user's sake. */
 int zu_drive_kept_fd(struct zu_drive *drive);
 
 #endif

@@ -53,6 +53,15 @@ static bool has_work(struct zu_drive *drive)
            atomic_load_explicit(&drive->shard.owing, memory_order_relaxed) > 0;
 }
 
+/* What owes may have to wait: for a peer, or for its timer. */
+static bool is_due(struct zu_drive *drive)
+{
+    if (zu_mailbox_has_notes(&drive->shard.box))
+        return true;
+    struct pollfd item = {.fd = zu_drive_kept_fd(drive), .events = POLLIN};
+    return item.fd == -EAGAIN ? false : item.fd < 0 || poll(&item, 1, 0) > 0;
+}
+
 /*
  * Under the lock. Old work is nobody's any more but ours; with `keeps` we see to it. Returns whether there is any that we
  * must come back for by the clock: notes, and what is young. What is old and owing shows on its descriptor.
@@ -67,7 +76,7 @@ static bool look_at_drives(struct zu_keeper *keeper, bool keeps)
         uint64_t age_ns = now_ns - atomic_load_explicit(&drive->touched_ns, memory_order_relaxed);
         if (!has_work(drive))
             continue;
-        if (keeps && age_ns >= ZU_KEEPER_LOOK_NS / 2)
+        if (keeps && age_ns >= ZU_KEEPER_LOOK_NS / 2 && is_due(drive))
             zu_drive_keep(drive);
         any |= zu_mailbox_has_notes(&drive->shard.box) || age_ns < YOUNG_NS;
     }
@@ -96,17 +105,21 @@ static void nap(int wake_fd, struct pollfd *fds, nfds_t count, uint64_t nap_ns)
         ;
 }
 
-/* Under the lock: the descriptors on which to sleep, behind our own. Returns how many. */
-static nfds_t fds_fill(struct zu_link *drives, struct pollfd *fds, nfds_t room, bool only_owing)
+/* Under the lock: the descriptors on which to sleep. Returns how many; some may have to be looked at by the clock. */
+static nfds_t fds_fill(struct zu_link *drives, struct pollfd *fds, nfds_t room, bool only_owing, bool *ret_by_clock)
 {
     nfds_t count = 0;
     zu_list_each(link, after, drives)
     {
         struct zu_drive *drive = zu_container_of(link, struct zu_drive, kept);
         bool owes = !only_owing || atomic_load_explicit(&drive->shard.owing, memory_order_relaxed) > 0;
-        int fd = owes && count < room ? zu_drive_kept_fd(drive) : -1;
+        if (!owes || count == room)
+            continue;
+        int fd = zu_drive_kept_fd(drive);
         if (fd >= 0)
             fds[count++] = (struct pollfd){.fd = fd, .events = POLLIN};
+        else if (fd != -EAGAIN)
+            *ret_by_clock = true;
     }
     return count;
 }
@@ -126,13 +139,13 @@ static void rest(struct zu_keeper *keeper, uint64_t nap_ns, bool sleeps)
     nfds_t room = orphans + (sleeps ? drives_count(&keeper->drives) : 0);
     struct pollfd few[FDS_ON_STACK], *fds = room < FDS_ON_STACK ? few : zu_alloc((room + 1) * sizeof *fds);
     struct pollfd only = {.fd = atomic_load_explicit(&keeper->wake_fd, memory_order_relaxed), .events = POLLIN};
+    bool by_clock = !fds && room > 0;
     if (fds) {
         fds[0] = only;
-        count += fds_fill(&keeper->orphans, fds + count, orphans, false);
+        count += fds_fill(&keeper->orphans, fds + count, orphans, false, &by_clock);
     }
-    bool by_clock = fds ? count <= orphans : room > 0;
     if (fds && sleeps)
-        count += fds_fill(&keeper->drives, fds + count, room + 1 - count, true);
+        count += fds_fill(&keeper->drives, fds + count, room + 1 - count, true, &by_clock);
     if (by_clock && nap_ns > ZU_KEEPER_LOOK_NS)
         nap_ns = ZU_KEEPER_LOOK_NS;
     pthread_mutex_unlock(&keeper->lock);

@@ -27,14 +27,13 @@ static const struct zu_pattern_ops *pattern_find(unsigned type)
     return NULL;
 }
 
-/* The descriptor stays readable for whoever sleeps on it outside, unless its user is being told just now. */
+/* With a descriptor given out, somebody may sleep on it outside, whom no flag tells of. A step looks itself at its end. */
 static void drive_wake(struct zu_socket *socket, struct zu_drive *drive)
 {
     struct zu_shard *shard = &drive->shard;
-    bool is_here = zu_shard_is_here(shard);
     if (atomic_load_explicit(&socket->event_fd, memory_order_seq_cst) < 0)
         zu_shard_wake(shard);
-    else if (!is_here || !shard->by_user || !socket->reports)
+    else if (!zu_shard_is_here(shard))
         shard->driver->ops->wake(shard->driver);
 }
 
@@ -309,8 +308,11 @@ int zu_socket_check(struct zu_socket *socket)
 int zu_socket_refresh(struct zu_socket *socket)
 {
     struct zu_drive *drive = zu_socket_has_drive(socket);
-    if (drive && atomic_load_explicit(&socket->state, memory_order_relaxed) != ZU_SOCKET_FORKED)
+    if (drive) {
+        drive->attends = true;
         zu_drive_step(drive);
+        drive->attends = false;
+    }
     return zu_socket_check(socket);
 }
 

@@ -29,7 +29,6 @@ struct zu_socket {
     bool rcvmore;                  /* the last part received has more behind it */
     uint8_t ways;                  /* ZU_SEND_ bits */
     struct zu_spinner spinner;     /* the using thread: before it sleeps */
-    bool reports;                  /* it is about to tell its events, so its own notes need not show on the descriptor */
 
     struct zu_mailbox box ZU_ALIGNED_LINE; /* any thread posts; its count keeps the socket's memory */
     _Atomic uint32_t asleep;       /* futex: the using thread sleeps. seq_cst exchange by both, against post */

@@ -144,9 +144,7 @@ unsigned zu_socket_events(struct zu_socket *socket)
 
 int zu_socket_check_events(struct zu_socket *socket)
 {
-    socket->reports = true;
     int err = zu_socket_refresh(socket);
-    socket->reports = false;
     return err ? err : (int)zu_socket_events(socket);
 }
 

@@ -165,7 +165,7 @@ void zu_conn_handshake_drop(struct zu_conn *conn)
 
 void zu_conn_owe(struct zu_conn *conn)
 {
-    zu_shard_owe(conn->shard, &conn->owes, conn->handshake || conn->tx.busy);
+    zu_shard_owe(conn->shard, &conn->owes, conn->handshake || conn->tx.busy || conn->closing);
 }
 
 void zu_conn_free(struct zu_conn *conn)
@@ -173,6 +173,7 @@ void zu_conn_free(struct zu_conn *conn)
     zu_list_remove(&conn->resident);
     zu_list_remove(&conn->sibling);
     zu_conn_handshake_drop(conn);
+    zu_shard_owe(conn->shard, &conn->owes, false);
     zu_origin_unref(conn->origin);
     if (conn->large)
         zu_buf_unref(conn->large);
@@ -206,6 +207,7 @@ void zu_conn_close(struct zu_conn *conn, int err)
         return;
     conn->closing = true;
     conn->err = err;
+    zu_conn_owe(conn);
     struct zu_timers *timers = &conn->shard->timers;
     zu_timer_clear(timers, &conn->handshake_timer);
     zu_timer_clear(timers, &conn->linger_timer);

@@ -45,7 +45,7 @@ struct zu_conn {
     struct zu_note settle;             /* to ourselves: closing, and no operation is under way any more */
     bool settling;                     /* it is posted */
     bool closing;                      /* no new operations; closed() comes when the old ones are over */
-    bool owes;                         /* in its handshake, or sending: zu_shard_owe */
+    bool owes;                         /* in its handshake, sending, or ending: zu_shard_owe */
     bool leaving;                      /* the socket hung up: send the rest, receive nothing */
 
     struct zu_handshake *handshake;    /* until its last octet has gone out */

@@ -234,9 +234,11 @@ static void connected(struct zu_op *op, int result, unsigned flags, struct zu_ch
         return;
     }
     dial->conn = zu_conn_new(dial->shard, &dial->home, dial->transport, fd, &conn_owner, dial);
-    if (!dial->conn)
+    if (!dial->conn) {
         retry_later(dial);
-    zu_shard_owe(dial->shard, &dial->owes, !dial->conn && !dial->over);
+        return;
+    }
+    zu_shard_owe(dial->shard, &dial->owes, false); /* from here on the connection does */
 }
 
 static void attempt(struct zu_dial *dial)
