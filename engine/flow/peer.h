@@ -20,7 +20,7 @@ struct zu_driver;
 struct zu_outlet {
     _Atomic uint32_t state;   /* see link/outlet.h */
     int fd;                   /* the connection's descriptor; written before the state says idle */
-    struct zu_driver *driver; /* whose it is; likewise */
+    _Atomic(struct zu_driver *) driver; /* whose it is; relaxed, behind an acquire of the state */
     _Atomic int waits_on;     /* the processor of the thread that last waited for it; relaxed, a hint */
     _Atomic uint64_t emptied_ns; /* when the sending thread last emptied the pipe; relaxed, as the next */
     _Atomic uint64_t gap_ns;  /* how long after the time before that was */

@@ -18,9 +18,14 @@ enum { CLOSED, IDLE, APPLICATION, APPLICATION_WANTED, SHARD, SHARD_WANTED };
 
 enum { PIECES = 64, BATCH_BYTES = 256 * 1024, HOLD_NS = 10000000 };
 
+static struct zu_driver *driver_of(const struct zu_outlet *outlet)
+{
+    return atomic_load_explicit(&outlet->driver, memory_order_relaxed);
+}
+
 void zu_outlet_open(struct zu_outlet *outlet, struct zu_driver *driver, int fd)
 {
-    outlet->driver = driver;
+    atomic_store_explicit(&outlet->driver, driver, memory_order_relaxed);
     outlet->fd = fd;
     /* release: descriptor and pipe cursors, to the acquire of flush. */
     atomic_store_explicit(&outlet->state, IDLE, memory_order_release);
@@ -67,7 +72,8 @@ uint64_t zu_outlet_gap_ns(const struct zu_outlet *outlet)
 {
     uint64_t emptied_ns = atomic_load_explicit(&outlet->emptied_ns, memory_order_relaxed);
     uint64_t gap_ns = atomic_load_explicit(&outlet->gap_ns, memory_order_relaxed);
-    uint64_t now_ns = outlet->driver->ops->now_ns(outlet->driver);
+    struct zu_driver *driver = driver_of(outlet);
+    uint64_t now_ns = driver->ops->now_ns(driver);
     uint64_t idle_ns = now_ns > emptied_ns ? now_ns - emptied_ns : 0;
     return idle_ns > gap_ns ? idle_ns : gap_ns;
 }
@@ -96,7 +102,7 @@ static struct patience patience_begin(uint64_t patience_ns)
 
 static ssize_t send_waiting(struct zu_peer *peer, const struct msghdr *message, struct patience *patience)
 {
-    struct zu_driver *driver = peer->outlet.driver;
+    struct zu_driver *driver = driver_of(&peer->outlet);
     uint64_t now_ns = patience->each_ns ? zu_clock_ns() : 0;
     if (now_ns > patience->until_ns)
         patience->each_ns = 0;
@@ -132,9 +138,9 @@ static bool send_all(struct zu_peer *peer, struct patience *patience)
 static uint32_t application_claim(struct zu_outlet *outlet)
 {
     uint32_t state = IDLE;
-    /* acquire: as in take. */
+    /* acquire: as in take; on failure too, for the driver. */
     atomic_compare_exchange_strong_explicit(&outlet->state, &state, APPLICATION, memory_order_acquire,
-                                            memory_order_relaxed);
+                                            memory_order_acquire);
     return state;
 }
 
@@ -168,8 +174,9 @@ static bool application_take(struct zu_peer *peer, uint64_t patience_ns)
     uint32_t state = application_claim(&peer->outlet);
     if (state == IDLE)
         return true;
-    bool worth = patience_ns && state == SHARD && !peer->outlet.driver->ops->roams; /* where we drive the shard ourselves */
-    return worth && application_take_over(peer, patience_ns);
+    /* A shard that we drive ourselves will not give it while we wait. */
+    bool may_give = state == SHARD && !driver_of(&peer->outlet)->ops->roams;
+    return patience_ns && may_give && application_take_over(peer, patience_ns);
 }
 
 /* `all`: nothing is left for the shard to wait for. */
@@ -183,7 +190,8 @@ static void application_give(struct zu_peer *peer, bool all)
 
 static void pace_note(struct zu_outlet *outlet)
 {
-    uint64_t now_ns = outlet->driver->ops->now_ns(outlet->driver);
+    struct zu_driver *driver = driver_of(outlet);
+    uint64_t now_ns = driver->ops->now_ns(driver);
     uint64_t before_ns = atomic_load_explicit(&outlet->emptied_ns, memory_order_relaxed);
     atomic_store_explicit(&outlet->gap_ns, now_ns - before_ns, memory_order_relaxed);
     atomic_store_explicit(&outlet->emptied_ns, now_ns, memory_order_relaxed);
