@@ -41,8 +41,7 @@ static int look_at_sockets(zmq_pollitem_t *items, int count)
         struct zu_socket *socket = api_socket(items[i].socket);
         if (!socket)
             return -ENOTSOCK;
-        if (zu_socket_has_drive(socket))
-            zu_drive_flush_old(zu_socket_has_drive(socket));
+        zu_socket_flush_old(socket);
         int err = zu_socket_enter(socket);
         if (err)
             return err;

@@ -7,9 +7,9 @@
 #define _GNU_SOURCE
 #include "zmq.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
+
+#include "base/thread.h"
 
 struct thread {
     pthread_t id;        /* to join it; written by the starter */
@@ -36,15 +36,10 @@ void *zmq_threadstart(zmq_thread_fn *func, void *arg)
         return NULL;
     self->func = func;
     self->arg = arg;
-    sigset_t all;
-    sigset_t old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int rc = pthread_create(&self->id, NULL, thread_main, self);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (rc != 0) {
+    int err = zu_thread_start(&self->id, thread_main, self);
+    if (err) {
         free(self);
-        errno = rc;
+        errno = -err;
         return NULL;
     }
     return self;

@@ -5,12 +5,8 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <netinet/in.h>
-#include <stddef.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -18,6 +14,7 @@
 
 #include "base/clock.h"
 #include "io/driver.h"
+#include "refuse.h"
 
 enum { LIMIT_MS = 5000, KEPT = 64 };
 
@@ -70,6 +67,14 @@ static inline void finish(void)
     ops->free(driver);
 }
 
+/* And both ends of a pair. */
+static inline void finish_pair(const int fd[2])
+{
+    finish();
+    close(fd[0]);
+    close(fd[1]);
+}
+
 static inline void until_calls(struct probe *probe, int calls)
 {
     uint64_t limit_ns = zu_deadline_ns(LIMIT_MS);
@@ -102,25 +107,6 @@ static inline int tcp_bind(struct sockaddr_in *ret_address)
     cr_assert_eq(bind(fd, (struct sockaddr *)ret_address, size), 0);
     cr_assert_eq(getsockname(fd, (struct sockaddr *)ret_address, &size), 0);
     return fd;
-}
-
-static inline void filter_install(struct sock_filter *program, size_t count)
-{
-    struct sock_fprog filter = {(unsigned short)count, program};
-    cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-    cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0), 0);
-}
-
-/* From now on the kernel refuses this process the system call `number`. */
-static inline void refuse_call(unsigned number, unsigned error)
-{
-    struct sock_filter program[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    filter_install(program, sizeof program / sizeof *program);
 }
 
 #endif

@@ -77,9 +77,7 @@ OnEach(recv_stream_is_cancelled_and_started_again)
     until_calls(&stream, 2);
     cr_assert_eq(stream.result, 1);
     probe_drop(&stream);
-    finish();
-    close(fd[0]);
-    close(fd[1]);
+    finish_pair(fd);
 }
 
 /* All chunks are kept, more than there are slots: buffers must not wait for the application. */
@@ -112,9 +110,7 @@ OnEach(a_burst_into_kept_chunks_arrives_whole)
     probe_drop(&stream);
     ops->shutdown(driver, fd[0]);
     until_calls(&stream, stream.op.busy);
-    finish();
-    close(fd[0]);
-    close(fd[1]);
+    finish_pair(fd);
 }
 
 OnEach(without_memory_for_chunks_nothing_is_lost)
@@ -141,9 +137,7 @@ OnEach(without_memory_for_chunks_nothing_is_lost)
     until_calls(&stream, stream.calls + 1);
     cr_assert_eq(stream.bytes, bytes + 1);
     probe_drop(&stream);
-    finish();
-    close(fd[0]);
-    close(fd[1]);
+    finish_pair(fd);
 }
 
 OnEach(recv_into_and_send_take_pieces)
@@ -163,9 +157,7 @@ OnEach(recv_into_and_send_take_pieces)
     cr_assert_eq(receive.result, 7);
     cr_assert_arr_eq(first, "abc", 3);
     cr_assert_arr_eq(second, "defg", 4);
-    finish();
-    close(fd[0]);
-    close(fd[1]);
+    finish_pair(fd);
 }
 
 OnEach(send_is_short_then_waits_for_room)
@@ -189,9 +181,7 @@ OnEach(send_is_short_then_waits_for_room)
         continue;
     until_calls(&send, calls + 1);
     cr_assert_gt(send.result, 0);
-    finish();
-    close(fd[0]);
-    close(fd[1]);
+    finish_pair(fd);
 }
 
 OnEach(a_broken_connection_is_an_error)
@@ -433,9 +423,7 @@ OnEach(ready_sees_a_completion_without_a_wait)
         cr_assert_lt(zu_clock_ns(), limit_ns);
     ops->wait(driver, ZU_NEVER);
     probe_drop(&stream);
-    finish();
-    close(fd[0]);
-    close(fd[1]);
+    finish_pair(fd);
 }
 
 static void nothing(int number)

@@ -283,9 +283,7 @@ Test(epoll, a_full_stream_starves_nobody)
     }
     cr_assert_eq(crowd_other.calls, 1);
     probe_drop(&crowd_other);
-    finish();
-    close(fd[0]);
-    close(fd[1]);
+    finish_pair(fd);
     close(other[0]);
     close(other[1]);
 }
@@ -314,9 +312,7 @@ Test(epoll, ready_looks_at_others_now_and_then)
     cr_assert_eq(other.calls, 1);
     probe_drop(&hot);
     probe_drop(&other);
-    finish();
-    close(fd[0]);
-    close(fd[1]);
+    finish_pair(fd);
     close(other_fd[0]);
     close(other_fd[1]);
 }
@@ -376,9 +372,7 @@ Test(epoll, pollable_tells_of_what_a_callback_started)
     cr_assert_eq(answer.calls, 1);
     ops->wait(driver, 0);
     cr_assert_not(is_readable(poll_fd, 0));
-    finish();
-    close(fd[0]);
-    close(fd[1]);
+    finish_pair(fd);
 }
 
 Test(epoll, pollable_tells_when_there_is_something_to_do)
@@ -429,9 +423,7 @@ Test(epoll, pollable_tells_when_there_is_something_to_do)
     ops->wait(driver, 0);
     cr_assert_eq(late.result, 1);
     probe_drop(&stream);
-    finish();
-    close(fd[0]);
-    close(fd[1]);
+    finish_pair(fd);
 }
 
 Test(epoll, wake_makes_pollable_readable)
@@ -506,9 +498,7 @@ Test(epoll, another_thread_drives_it_later)
         cr_assert_eq(stream.calls, i + 1);
     }
     probe_drop(&stream);
-    finish();
-    close(fd[0]);
-    close(fd[1]);
+    finish_pair(fd);
 }
 
 /* A byte each way over many pairs; at first there is no memory for more buckets, now and then none for a watch. */
@@ -573,7 +563,7 @@ Test(epoll, a_thousand_descriptors)
 Test(epoll, an_old_kernel_waits_in_milliseconds)
 {
     begin(zu_epoll_new);
-    refuse_call(SYS_epoll_pwait2, ENOSYS);
+    cr_assert(refuse_call(SYS_epoll_pwait2, ENOSYS));
     for (int i = 0; i < 5; i++) {
         uint64_t until_ns = zu_clock_ns() + 1100000;
         ops->wait(driver, until_ns);
@@ -591,7 +581,7 @@ Test(epoll, what_cannot_wait_fails)
     int fd[2];
     begin(zu_epoll_new);
     unix_pair(fd);
-    refuse_call(SYS_epoll_ctl, ENOSPC); /* the user has too many watches */
+    cr_assert(refuse_call(SYS_epoll_ctl, ENOSPC)); /* the user has too many watches */
     probe_aim(&stream, NULL, 0, NULL, 0);
     cr_assert_eq(write(fd[1], "x", 1), 1);
     ops->recv_stream(driver, &stream.op, fd[0]);

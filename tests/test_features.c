@@ -5,13 +5,9 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -19,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "refuse.h"
 
 static unsigned descriptors_count(void)
 {
@@ -78,20 +75,6 @@ Test(features, are_those_of_the_kernel_version)
     }
 }
 
-/* From now on io_uring_setup returns `error` in this process. */
-static bool refuse(unsigned error)
-{
-    struct sock_filter program[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog filter = {sizeof program / sizeof *program, program};
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) == 0;
-}
-
 static bool is_refused_with(int error)
 {
     const struct zu_io_features *features = zu_io_features();
@@ -107,7 +90,7 @@ Test(features, refusal_is_told)
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
         pid_t child = fork();
         if (child == 0)
-            _exit(!refuse((unsigned)errors[i]) ? 2 : is_refused_with(errors[i]) ? 0 : 1);
+            _exit(!refuse_call(SYS_io_uring_setup, (unsigned)errors[i]) ? 2 : is_refused_with(errors[i]) ? 0 : 1);
         int status;
         cr_assert_eq(waitpid(child, &status, 0), child);
         cr_assert(WIFEXITED(status));

@@ -1,26 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Where io_uring is refused, as in many containers: the first socket says so, in a way that tells what to do. */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "kit.h"
-
-/* From now on io_uring_setup(2) returns `error` in this process. */
-static bool refuse(unsigned error)
-{
-    struct sock_filter program[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog filter = {sizeof program / sizeof *program, program};
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) == 0;
-}
+#include "refuse.h"
 
 #define HAS_HINT(error) (strstr(zmq_strerror(error), "io_uring") != NULL)
 
@@ -29,7 +12,7 @@ static int refused_life(int error)
 {
     int fds = kit_fds();
     setenv("ZURING_DRIVE", "background", 1); /* inline does without */
-    if (!refuse((unsigned)error))
+    if (!refuse_call(SYS_io_uring_setup, (unsigned)error))
         return __LINE__;
     void *context = zmq_ctx_new();
     if (!context || HAS_HINT(error))

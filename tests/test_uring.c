@@ -54,7 +54,7 @@ static void refuse_submits(void)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
-    filter_install(program, sizeof program / sizeof *program);
+    cr_assert(refuse_install(program, sizeof program / sizeof *program));
 }
 
 Test(uring, without_entries_operations_fail_and_cancels_are_kept)

@@ -6,11 +6,11 @@
  */
 #include "core/context.h"
 
-#include <signal.h>
 #include <stdio.h>
 
 #include "base/error.h"
 #include "base/futex.h"
+#include "base/thread.h"
 #include "core/socket.h"
 #include "flow/pipe_wake.h"
 #include "io/uring.h"
@@ -136,11 +136,7 @@ static int driver_new(struct zu_driver **ret_driver)
 {
     struct driver_maker maker = {0};
     pthread_t thread;
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old); /* inherited: signals are the application's */
-    int err = -pthread_create(&thread, NULL, driver_make, &maker);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    int err = zu_thread_start(&thread, driver_make, &maker);
     if (err)
         return err;
     pthread_join(thread, NULL);

@@ -157,18 +157,19 @@ const struct zu_ctx_option_row *zu_ctx_option_row(int number)
     return &rows[number];
 }
 
-void zu_ctx_options_init(struct zu_ctx_options *options)
+static void fallbacks_store(struct zu_ctx_options *options, const struct zu_ctx_option_row *row, size_t count)
 {
-    memset(options, 0, sizeof(*options));
-    for (int number = 0; number < ZU_CTX_OPT_END; number++) {
-        if (rows[number].stored)
-            memcpy((char *)options + rows[number].offset, &rows[number].fallback, sizeof(int));
-    }
-    for (int number = ZU_CTX_OPT_OWN; number < ZU_CTX_OPT_OWN_END; number++) {
-        const struct zu_ctx_option_row *row = zu_ctx_option_row(number);
+    for (const struct zu_ctx_option_row *end = row + count; row < end; row++) {
         if (row->stored)
             memcpy((char *)options + row->offset, &row->fallback, sizeof(int));
     }
+}
+
+void zu_ctx_options_init(struct zu_ctx_options *options)
+{
+    memset(options, 0, sizeof(*options));
+    fallbacks_store(options, rows, sizeof rows / sizeof *rows);
+    fallbacks_store(options, own_rows, sizeof own_rows / sizeof *own_rows);
 }
 
 int zu_ctx_option_set(struct zu_ctx_options *options, int number, const void *value, size_t size)

@@ -97,6 +97,14 @@ static int step(struct zu_drive *drive, uint64_t until_ns, bool by_user)
     return err;
 }
 
+/* A turn, and more until it has left nothing for itself. */
+static void step_through(struct zu_drive *drive, bool by_user)
+{
+    do
+        step(drive, 0, by_user);
+    while (zu_mailbox_has_notes(&drive->shard.box));
+}
+
 /* The user leaves. What must move on is the keeper's, should he stay away. */
 static void leave(struct zu_drive *drive)
 {
@@ -116,9 +124,7 @@ void zu_drive_step(struct zu_drive *drive)
     if (drive->messages)
         batch_end(drive);
     pthread_mutex_lock(&drive->lock);
-    step(drive, 0, true);
-    while (zu_mailbox_has_notes(&drive->shard.box))
-        step(drive, 0, true);
+    step_through(drive, true);
     leave(drive);
     errno = saved;
 }
@@ -233,9 +239,7 @@ bool zu_drive_keep(struct zu_drive *drive)
 {
     if (pthread_mutex_trylock(&drive->lock))
         return false;
-    step(drive, 0, false);
-    while (zu_mailbox_has_notes(&drive->shard.box))
-        step(drive, 0, false);
+    step_through(drive, false);
     bool vacant = drive->orphaned && zu_shard_is_vacant(&drive->shard);
     pthread_mutex_unlock(&drive->lock);
     return vacant;

@@ -10,12 +10,12 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "core/drive.h"
 #include "mem/alloc.h"
 
@@ -211,7 +211,6 @@ void zu_keeper_watch(struct zu_keeper *keeper)
 /* The wake descriptor of a running thread, or a negative errno. */
 static int keeper_start(struct zu_keeper *keeper)
 {
-    sigset_t all, old;
     pthread_mutex_lock(&keeper->start_lock);
     int fd = atomic_load_explicit(&keeper->wake_fd, memory_order_relaxed);
     if (fd < 0) {
@@ -221,10 +220,7 @@ static int keeper_start(struct zu_keeper *keeper)
         atomic_store_explicit(&keeper->wake_fd, fd, memory_order_release);
     }
     if (fd >= 0 && !keeper->running) {
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &old); /* inherited: signals are the application's */
-        int err = -pthread_create(&keeper->thread, NULL, keeper_main, keeper);
-        pthread_sigmask(SIG_SETMASK, &old, NULL);
+        int err = zu_thread_start(&keeper->thread, keeper_main, keeper);
         keeper->running = !err;
         if (err)
             fd = err;

@@ -97,6 +97,15 @@ int zu_socket_send_slowly(struct zu_socket *socket, struct zu_part *part, int fl
 int zu_socket_send_mindful(struct zu_socket *socket, struct zu_part *part, int flags);
 int zu_socket_peek_slowly(struct zu_socket *socket, struct zu_view *ret_view, int flags, int err);
 
+/* To the pattern, or the slow way. */
+ZU_INLINE int zu_socket_hand_in(struct zu_socket *socket, struct zu_part *part, int flags)
+{
+    int err = zu_socket_enter(socket);
+    if (zu_likely(!err))
+        err = socket->pattern.ops->send(&socket->pattern, part);
+    return zu_likely(!err) ? 0 : zu_socket_send_slowly(socket, part, flags, err);
+}
+
 /* 0; -EAGAIN, -EINTR, -ENOTSUP, -ENOMEM, -ZU_ETERM. On failure the part is untouched. */
 ZU_INLINE int zu_socket_send(struct zu_socket *socket, struct zu_part *part, int flags)
 {
@@ -106,21 +115,23 @@ ZU_INLINE int zu_socket_send(struct zu_socket *socket, struct zu_part *part, int
         if (socket->ways != ZU_SEND_DRIVES || !drive->messages)
             return zu_socket_send_mindful(socket, part, flags);
     }
-    int err = zu_socket_enter(socket);
-    if (zu_likely(!err))
-        err = socket->pattern.ops->send(&socket->pattern, part);
-    if (zu_unlikely(err))
-        err = zu_socket_send_slowly(socket, part, flags, err);
+    int err = zu_socket_hand_in(socket, part, flags);
     if (zu_unlikely(drive) && !err)
         zu_drive_sent_more(drive, part->size);
     return err;
 }
 
-/* Views the next frame in, which the caller takes from its pipe and then calls zu_socket_taken. Errors as above. */
-ZU_INLINE int zu_socket_peek(struct zu_socket *socket, struct zu_view *ret_view, int flags)
+/* Inline, at another call than a send. */
+ZU_INLINE void zu_socket_flush_old(struct zu_socket *socket)
 {
     if (zu_unlikely(socket->ways & ZU_SEND_DRIVES))
         zu_drive_flush_old(zu_socket_has_drive(socket));
+}
+
+/* Views the next frame in, which the caller takes from its pipe and then calls zu_socket_taken. Errors as above. */
+ZU_INLINE int zu_socket_peek(struct zu_socket *socket, struct zu_view *ret_view, int flags)
+{
+    zu_socket_flush_old(socket);
     int err = zu_socket_enter(socket);
     if (zu_likely(!err))
         err = socket->pattern.ops->peek(&socket->pattern, ret_view);

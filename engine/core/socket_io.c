@@ -116,11 +116,7 @@ int zu_socket_send_mindful(struct zu_socket *socket, struct zu_part *part, int f
     part->at_once = drive ? zu_drive_sends_at_once(drive) : zu_balance_may_pass(&socket->pattern.out);
     if (ends)
         socket->ways &= (uint8_t)~ZU_SEND_ANSWERS;
-    int err = zu_socket_enter(socket);
-    if (!err)
-        err = socket->pattern.ops->send(&socket->pattern, part);
-    if (err)
-        err = zu_socket_send_slowly(socket, part, flags, err);
+    int err = zu_socket_hand_in(socket, part, flags);
     if (!err && drive)
         zu_drive_sent(drive, part);
     return err;

@@ -22,7 +22,7 @@
 
 #include "base/clock.h"
 #include "base/list.h"
-#include "io/send_now.h"
+#include "io/real.h"
 #include "mem/alloc.h"
 
 enum {
@@ -389,12 +389,6 @@ static void cancel(struct zu_driver *driver, struct zu_op *op)
     show_work(epoll);
 }
 
-static void shutdown_fd(struct zu_driver *driver, int fd)
-{
-    (void)driver;
-    shutdown(fd, SHUT_RDWR);
-}
-
 static void close_fd(struct zu_driver *driver, int fd)
 {
     struct epoll *epoll = epoll_of(driver);
@@ -572,12 +566,6 @@ static bool ready(struct zu_driver *driver)
     return true;
 }
 
-static uint64_t now_ns(struct zu_driver *driver)
-{
-    (void)driver;
-    return zu_clock_ns();
-}
-
 /* --- for who polls --- */
 
 static int pollable(struct zu_driver *driver)
@@ -650,16 +638,16 @@ static const struct zu_driver_ops epoll_ops = {
     .recv_stream = recv_stream,
     .recv_into = recv_into,
     .send = send_pieces,
-    .send_now = zu_send_now,
+    .send_now = zu_real_send_now,
     .accept_stream = accept_stream,
     .connect = connect_to,
     .cancel = cancel,
-    .shutdown = shutdown_fd,
+    .shutdown = zu_real_shutdown,
     .close = close_fd,
     .wait = wait_for,
     .ready = ready,
     .wake = wake,
-    .now_ns = now_ns,
+    .now_ns = zu_real_now_ns,
     .pollable = pollable,
     .alarm = alarm_at,
 };

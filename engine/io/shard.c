@@ -8,13 +8,13 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/near.h"
+#include "base/thread.h"
 
 /*
  * MOVE_WAKES of sleepers on one processor make a shard go there; but the scheduler may have had its reasons, so not again
@@ -242,11 +242,7 @@ int zu_shard_start(struct zu_shard *shard, const struct zu_shard_thread *how)
     struct start start = {.shard = shard, .how = how};
     pthread_mutex_init(&start.lock, NULL);
     pthread_cond_init(&start.ready, NULL);
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old); /* inherited: signals are the application's */
-    int err = -pthread_create(&shard->thread, NULL, thread_main, &start);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    int err = zu_thread_start(&shard->thread, thread_main, &start);
     if (!err) {
         pthread_mutex_lock(&start.lock);
         while (!start.done)

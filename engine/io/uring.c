@@ -18,7 +18,7 @@
 
 #include "base/clock.h"
 #include "io/features.h"
-#include "io/send_now.h"
+#include "io/real.h"
 #include "io/uring_compat.h"
 #include "mem/alloc.h"
 
@@ -178,12 +178,6 @@ static ZU_COLD void stillborn_complete(struct uring *uring)
     }
 }
 
-static void shutdown_fd(struct zu_driver *driver, int fd)
-{
-    (void)driver;
-    shutdown(fd, SHUT_RDWR);
-}
-
 static void close_fd(struct zu_driver *driver, int fd)
 {
     (void)driver;
@@ -318,12 +312,6 @@ static void wake(struct zu_driver *driver)
     (void)done; /* fails only at 2^64 - 1 unread wakes, when the poll has long fired */
 }
 
-static uint64_t now_ns(struct zu_driver *driver)
-{
-    (void)driver;
-    return zu_clock_ns();
-}
-
 /* A wish: without such devices, or on an older kernel, the ring waits for interrupts. */
 static void napi_ask(struct uring *uring)
 {
@@ -370,16 +358,16 @@ static const struct zu_driver_ops uring_ops = {
     .recv_stream = recv_stream,
     .recv_into = recv_into,
     .send = send_pieces,
-    .send_now = zu_send_now,
+    .send_now = zu_real_send_now,
     .accept_stream = accept_stream,
     .connect = connect_to,
     .cancel = cancel,
-    .shutdown = shutdown_fd,
+    .shutdown = zu_real_shutdown,
     .close = close_fd,
     .wait = wait_for,
     .ready = ready,
     .wake = wake,
-    .now_ns = now_ns,
+    .now_ns = zu_real_now_ns,
 };
 
 static int slots_init(struct uring *uring)

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* The send_now of drivers for real sockets: a plain system call, whichever thread makes it. */
-#ifndef ZU_IO_SEND_NOW_H
-#define ZU_IO_SEND_NOW_H
+/* Slots that drivers for real sockets share: plain system calls, whichever thread makes them. */
+#ifndef ZU_IO_REAL_H
+#define ZU_IO_REAL_H
 
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "io/driver.h"
 
-static inline ssize_t zu_send_now(struct zu_driver *driver, int fd, const struct msghdr *message, uint64_t patience_ns)
+static inline ssize_t zu_real_send_now(struct zu_driver *driver, int fd, const struct msghdr *message, uint64_t patience_ns)
 {
     (void)driver;
     ssize_t sent = sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -23,6 +24,18 @@ static inline ssize_t zu_send_now(struct zu_driver *driver, int fd, const struct
         sent = sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
     return sent < 0 ? -errno : sent;
+}
+
+static inline void zu_real_shutdown(struct zu_driver *driver, int fd)
+{
+    (void)driver;
+    shutdown(fd, SHUT_RDWR);
+}
+
+static inline uint64_t zu_real_now_ns(struct zu_driver *driver)
+{
+    (void)driver;
+    return zu_clock_ns();
 }
 
 #endif
