@@ -28,6 +28,8 @@ static inline void on_peer_writable(struct zu_peer *peer)
         pattern.ops->writable(&pattern, peer);
 }
 
+static struct zu_pattern_options pattern_options; /* the socket's to be */
+
 static const struct zu_peer_events near_events = {.readable = on_peer_readable, .writable = on_peer_writable};
 
 static inline void on_ended(struct zu_peer *peer)
@@ -40,7 +42,7 @@ static inline void peers_begin(const struct zu_pattern_ops *ops)
 {
     zu_mailbox_init(&near_box, no_wake, NULL);
     zu_mailbox_init(&far_box, no_wake, NULL);
-    zu_pattern_init(&pattern, ops, on_ended);
+    zu_pattern_init(&pattern, ops, &pattern_options, on_ended);
 }
 
 static inline struct zu_peer *peer_make(uint64_t out_hwm, uint64_t in_hwm)

@@ -282,7 +282,7 @@ Test(option, int_truth)
     }
     start(ZU_SOCKET_ROUTER);
     cr_assert_eq(set_int(ZU_SOCKET_ROUTER, ZU_OPT_ROUTER_MANDATORY, 7), 0);
-    cr_assert_eq(options.router_mandatory, 1);
+    cr_assert_eq(options.pattern.router_mandatory, 1);
 }
 
 Test(option, heartbeat_ttl_rounding)
@@ -606,13 +606,13 @@ Test(option, xpub_switches_that_go_together)
 {
     start(ZU_SOCKET_XPUB);
     cr_assert_eq(set_int(ZU_SOCKET_XPUB, ZU_OPT_XPUB_VERBOSER, 1), 0);
-    cr_assert(options.xpub_verbose && options.xpub_verbose_unsub);
+    cr_assert(options.pattern.xpub_verbose && options.pattern.xpub_verbose_unsub);
     cr_assert_eq(set_int(ZU_SOCKET_XPUB, ZU_OPT_XPUB_VERBOSE, 1), 0);
-    cr_assert(options.xpub_verbose && !options.xpub_verbose_unsub);
+    cr_assert(options.pattern.xpub_verbose && !options.pattern.xpub_verbose_unsub);
     cr_assert_eq(set_int(ZU_SOCKET_XPUB, ZU_OPT_XPUB_VERBOSER, 0), 0);
-    cr_assert(!options.xpub_verbose && !options.xpub_verbose_unsub);
+    cr_assert(!options.pattern.xpub_verbose && !options.pattern.xpub_verbose_unsub);
     cr_assert_eq(set_int(ZU_SOCKET_XPUB, ZU_OPT_XPUB_MANUAL_LAST_VALUE, 1), 0);
-    cr_assert(options.xpub_manual && options.xpub_manual_last_value);
+    cr_assert(options.pattern.xpub_manual && options.pattern.xpub_manual_last_value);
 }
 
 Test(option, effects)

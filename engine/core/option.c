@@ -36,18 +36,18 @@ enum {
 
 /* Bytes */
 
-static void bytes_free(struct zu_option_bytes *bytes)
+static void bytes_free(struct zu_bytes *bytes)
 {
     if (!bytes->data)
         return;
     explicit_bzero(bytes->data, bytes->size); /* it may be a password */
     zu_free(bytes->data, bytes->size + 1);
-    *bytes = (struct zu_option_bytes){0};
+    *bytes = (struct zu_bytes){0};
 }
 
-int zu_option_bytes_set(struct zu_option_bytes *bytes, const void *data, size_t size)
+int zu_option_bytes_set(struct zu_bytes *bytes, const void *data, size_t size)
 {
-    struct zu_option_bytes fresh = {.size = size};
+    struct zu_bytes fresh = {.size = size};
     if (size > 0) {
         fresh.data = zu_alloc(size + 1);
         if (!fresh.data)
@@ -101,7 +101,7 @@ static int int_write(const struct zu_option_row *row, int number, void *value, s
 }
 
 /* `length` of the bytes are told to the caller: with a string's NUL, which lies behind them. */
-static int bytes_write(const struct zu_option_bytes *bytes, size_t length, void *value, size_t *size)
+static int bytes_write(const struct zu_bytes *bytes, size_t length, void *value, size_t *size)
 {
     if (*size < length)
         return -EINVAL;
@@ -176,13 +176,13 @@ static int bytes_set(struct zu_options *options, const struct zu_option_row *row
 
 static int bytes_get(const struct zu_option_query *query, void *value, size_t *size)
 {
-    const struct zu_option_bytes *bytes = field_in(query->options, query->row);
+    const struct zu_bytes *bytes = field_in(query->options, query->row);
     return bytes_write(bytes, bytes->size, value, size);
 }
 
 static int string_get(const struct zu_option_query *query, void *value, size_t *size)
 {
-    const struct zu_option_bytes *bytes = field_in(query->options, query->row);
+    const struct zu_bytes *bytes = field_in(query->options, query->row);
     return bytes_write(bytes, bytes->size + 1, value, size);
 }
 
@@ -193,7 +193,7 @@ static void bytes_fini(void *field)
 
 static int bytes_copy(void *dst, const void *src)
 {
-    const struct zu_option_bytes *bytes = src;
+    const struct zu_bytes *bytes = src;
     return zu_option_bytes_set(dst, bytes->data, bytes->size);
 }
 
@@ -341,7 +341,7 @@ static int verbose_set(struct zu_options *options, const struct zu_option_row *r
 {
     int error = int_set(options, row, in);
     if (!error)
-        options->xpub_verbose_unsub = 0;
+        options->pattern.xpub_verbose_unsub = 0;
     return error;
 }
 
@@ -349,7 +349,7 @@ static int verboser_set(struct zu_options *options, const struct zu_option_row *
 {
     int error = int_set(options, row, in);
     if (!error)
-        options->xpub_verbose = options->xpub_verbose_unsub;
+        options->pattern.xpub_verbose = options->pattern.xpub_verbose_unsub;
     return error;
 }
 
@@ -357,7 +357,7 @@ static int last_value_set(struct zu_options *options, const struct zu_option_row
 {
     int error = int_set(options, row, in);
     if (!error)
-        options->xpub_manual = options->xpub_manual_last_value;
+        options->pattern.xpub_manual = options->pattern.xpub_manual_last_value;
     return error;
 }
 
@@ -366,7 +366,7 @@ static int subscription_check(struct zu_options *options, const struct zu_option
                               const struct zu_option_input *in)
 {
     (void)row;
-    return in->type == ZU_SOCKET_SUB || options->xpub_manual ? 0 : -EINVAL;
+    return in->type == ZU_SOCKET_SUB || options->pattern.xpub_manual ? 0 : -EINVAL;
 }
 
 static int type_get(const struct zu_option_query *query, void *value, size_t *size)
@@ -392,7 +392,7 @@ static int metadata_set(struct zu_options *options, const struct zu_option_row *
         return -EINVAL;
     size_t name_size = (size_t)(colon - text);
     size_t value_size = in->size - name_size - 1;
-    struct zu_option_bytes *block = &options->metadata;
+    struct zu_bytes *block = &options->metadata;
     if (name_size > ZU_PROPERTY_NAME_MAX || value_size == 0)
         return -EINVAL;
     size_t size = block->size + zu_property_size(name_size, value_size);
@@ -410,7 +410,7 @@ static int metadata_set(struct zu_options *options, const struct zu_option_row *
     zu_property_encode(grown + block->size, name, colon + 1, value_size);
     grown[size] = '\0';
     bytes_free(block);
-    *block = (struct zu_option_bytes){.data = grown, .size = size};
+    *block = (struct zu_bytes){.data = grown, .size = size};
     return 0;
 }
 
@@ -506,15 +506,15 @@ static const struct zu_option_row rows[ZU_OPT_END] = {
     [ZU_OPT_IPV4ONLY] = {"IPV4ONLY", .kind = ZU_OPTION_INT, .access = BOTH, .max = 1, .fallback = 1,
                          .set = ipv4only_set, .get = ipv4only_get},
     [ZU_OPT_LAST_ENDPOINT] = {"LAST_ENDPOINT", .kind = ZU_OPTION_STRING, .access = ZU_OPTION_GET, AT(last_endpoint)},
-    [ZU_OPT_ROUTER_MANDATORY] = {"ROUTER_MANDATORY", SWITCH(router_mandatory, ROUTERS)},
+    [ZU_OPT_ROUTER_MANDATORY] = {"ROUTER_MANDATORY", SWITCH(pattern.router_mandatory, ROUTERS)},
     [ZU_OPT_TCP_KEEPALIVE] = {"TCP_KEEPALIVE", INT(BOTH, tcp_keepalive, -1, 1, -1)},
     [ZU_OPT_TCP_KEEPALIVE_CNT] = {"TCP_KEEPALIVE_CNT", INT(BOTH, tcp_keepalive_count, -1, INT_MAX, -1)},
     [ZU_OPT_TCP_KEEPALIVE_IDLE] = {"TCP_KEEPALIVE_IDLE", INT(BOTH, tcp_keepalive_idle_s, -1, INT_MAX, -1)},
     [ZU_OPT_TCP_KEEPALIVE_INTVL] = {"TCP_KEEPALIVE_INTVL", INT(BOTH, tcp_keepalive_interval_s, -1, INT_MAX, -1)},
     [ZU_OPT_TCP_ACCEPT_FILTER] = {"TCP_ACCEPT_FILTER", FILTER, .set = accept_filter_set},
     [ZU_OPT_IMMEDIATE] = {"IMMEDIATE", BOOL(BOTH, immediate, 0)},
-    [ZU_OPT_XPUB_VERBOSE] = {"XPUB_VERBOSE", SWITCH(xpub_verbose, PUBLISHERS), .set = verbose_set},
-    [ZU_OPT_ROUTER_RAW] = {"ROUTER_RAW", SWITCH(router_raw, ROUTERS)},
+    [ZU_OPT_XPUB_VERBOSE] = {"XPUB_VERBOSE", SWITCH(pattern.xpub_verbose, PUBLISHERS), .set = verbose_set},
+    [ZU_OPT_ROUTER_RAW] = {"ROUTER_RAW", SWITCH(pattern.router_raw, ROUTERS)},
     [ZU_OPT_IPV6] = {"IPV6", BOOL(BOTH, ipv6, 0)},
     [ZU_OPT_MECHANISM] = {"MECHANISM", GIVEN, AT(mechanism)},
     [ZU_OPT_PLAIN_SERVER] = {"PLAIN_SERVER", .kind = ZU_OPTION_INT, .access = BOTH, .max = 1, PLAIN, .set = role_set,
@@ -526,12 +526,12 @@ static const struct zu_option_row rows[ZU_OPT_END] = {
     [ZU_OPT_CURVE_PUBLICKEY] = {"CURVE_PUBLICKEY", KEY(curve_public_key)},
     [ZU_OPT_CURVE_SECRETKEY] = {"CURVE_SECRETKEY", KEY(curve_secret_key)},
     [ZU_OPT_CURVE_SERVERKEY] = {"CURVE_SERVERKEY", KEY(curve_server_key), .set = server_key_set},
-    [ZU_OPT_PROBE_ROUTER] = {"PROBE_ROUTER", SWITCH(probe_router, PROBERS)},
-    [ZU_OPT_REQ_CORRELATE] = {"REQ_CORRELATE", SWITCH(req_correlate, ON(REQ))},
-    [ZU_OPT_REQ_RELAXED] = {"REQ_RELAXED", SWITCH(req_relaxed, ON(REQ))},
+    [ZU_OPT_PROBE_ROUTER] = {"PROBE_ROUTER", SWITCH(pattern.probe_router, PROBERS)},
+    [ZU_OPT_REQ_CORRELATE] = {"REQ_CORRELATE", SWITCH(pattern.req_correlate, ON(REQ))},
+    [ZU_OPT_REQ_RELAXED] = {"REQ_RELAXED", SWITCH(pattern.req_relaxed, ON(REQ))},
     [ZU_OPT_CONFLATE] = {"CONFLATE", BOOL(BOTH, conflate, 0)},
     [ZU_OPT_ZAP_DOMAIN] = {"ZAP_DOMAIN", STRING(zap_domain, 1, 255)},
-    [ZU_OPT_ROUTER_HANDOVER] = {"ROUTER_HANDOVER", SWITCH(router_handover, ROUTERS)},
+    [ZU_OPT_ROUTER_HANDOVER] = {"ROUTER_HANDOVER", SWITCH(pattern.router_handover, ROUTERS)},
     [ZU_OPT_TOS] = {"TOS", INT(BOTH, tos, 0, INT_MAX, 0)},
     [ZU_OPT_IPC_FILTER_PID] = {"IPC_FILTER_PID", FILTER, .which = ZU_IPC_FILTER_PID, .set = ipc_filter_set},
     [ZU_OPT_IPC_FILTER_UID] = {"IPC_FILTER_UID", FILTER, .which = ZU_IPC_FILTER_UID, .set = ipc_filter_set},
@@ -540,16 +540,16 @@ static const struct zu_option_row rows[ZU_OPT_END] = {
                                    .types = ROUTERS | ON(STREAM)},
     [ZU_OPT_HANDSHAKE_IVL] = {"HANDSHAKE_IVL", INT(BOTH, handshake_ms, 0, INT_MAX, 30000)},
     [ZU_OPT_SOCKS_PROXY] = {"SOCKS_PROXY", STRING(socks_proxy, 1, INT_MAX), .clears = true},
-    [ZU_OPT_XPUB_NODROP] = {"XPUB_NODROP", SWITCH(xpub_nodrop, PUBLISHERS | ON(RADIO))},
-    [ZU_OPT_XPUB_MANUAL] = {"XPUB_MANUAL", SWITCH(xpub_manual, PUBLISHERS)},
-    [ZU_OPT_XPUB_WELCOME_MSG] = {"XPUB_WELCOME_MSG", BYTES(ZU_OPTION_SET, xpub_welcome_msg, 0, INT_MAX), PATTERN,
+    [ZU_OPT_XPUB_NODROP] = {"XPUB_NODROP", SWITCH(pattern.xpub_nodrop, PUBLISHERS | ON(RADIO))},
+    [ZU_OPT_XPUB_MANUAL] = {"XPUB_MANUAL", SWITCH(pattern.xpub_manual, PUBLISHERS)},
+    [ZU_OPT_XPUB_WELCOME_MSG] = {"XPUB_WELCOME_MSG", BYTES(ZU_OPTION_SET, pattern.xpub_welcome_msg, 0, INT_MAX), PATTERN,
                                  .types = PUBLISHERS},
-    [ZU_OPT_STREAM_NOTIFY] = {"STREAM_NOTIFY", BOOL(ZU_OPTION_SET, stream_notify, 1), PATTERN, .types = ON(STREAM)},
-    [ZU_OPT_INVERT_MATCHING] = {"INVERT_MATCHING", ANY(BOTH, invert_matching, 0), PATTERN},
+    [ZU_OPT_STREAM_NOTIFY] = {"STREAM_NOTIFY", BOOL(ZU_OPTION_SET, pattern.stream_notify, 1), PATTERN, .types = ON(STREAM)},
+    [ZU_OPT_INVERT_MATCHING] = {"INVERT_MATCHING", ANY(BOTH, pattern.invert_matching, 0), PATTERN},
     [ZU_OPT_HEARTBEAT_IVL] = {"HEARTBEAT_IVL", INT(BOTH, heartbeat_ms, 0, INT_MAX, 0)},
     [ZU_OPT_HEARTBEAT_TTL] = {"HEARTBEAT_TTL", INT(BOTH, heartbeat_ttl_ms, -99, 6553599, 0), .set = heartbeat_ttl_set},
     [ZU_OPT_HEARTBEAT_TIMEOUT] = {"HEARTBEAT_TIMEOUT", INT(BOTH, heartbeat_timeout_ms, 0, INT_MAX, -1)},
-    [ZU_OPT_XPUB_VERBOSER] = {"XPUB_VERBOSER", SWITCH(xpub_verbose_unsub, PUBLISHERS), .set = verboser_set},
+    [ZU_OPT_XPUB_VERBOSER] = {"XPUB_VERBOSER", SWITCH(pattern.xpub_verbose_unsub, PUBLISHERS), .set = verboser_set},
     [ZU_OPT_CONNECT_TIMEOUT] = {"CONNECT_TIMEOUT", INT(BOTH, connect_timeout_ms, 0, INT_MAX, 0)},
     [ZU_OPT_TCP_MAXRT] = {"TCP_MAXRT", INT(BOTH, tcp_max_rt_ms, 0, INT_MAX, 0)},
     [ZU_OPT_THREAD_SAFE] = {"THREAD_SAFE", GIVEN, .roomy = true, .get = thread_safe_get},
@@ -560,14 +560,14 @@ static const struct zu_option_row rows[ZU_OPT_END] = {
     [ZU_OPT_LOOPBACK_FASTPATH] = {"LOOPBACK_FASTPATH", ANY(BOTH, loopback_fastpath, 0), DRAFT},
     [ZU_OPT_METADATA] = {"METADATA", BYTES(ZU_OPTION_SET, metadata, 1, INT_MAX), DRAFT, .set = metadata_set},
     [ZU_OPT_MULTICAST_LOOP] = {"MULTICAST_LOOP", ANY(BOTH, multicast_loop, 1), DRAFT},
-    [ZU_OPT_ROUTER_NOTIFY] = {"ROUTER_NOTIFY", INT(BOTH, router_notify, 0, 3, 0), PATTERN, DRAFT, .types = ROUTERS},
-    [ZU_OPT_XPUB_MANUAL_LAST_VALUE] = {"XPUB_MANUAL_LAST_VALUE", SWITCH(xpub_manual_last_value, PUBLISHERS), DRAFT,
+    [ZU_OPT_ROUTER_NOTIFY] = {"ROUTER_NOTIFY", INT(BOTH, pattern.router_notify, 0, 3, 0), PATTERN, DRAFT, .types = ROUTERS},
+    [ZU_OPT_XPUB_MANUAL_LAST_VALUE] = {"XPUB_MANUAL_LAST_VALUE", SWITCH(pattern.xpub_manual_last_value, PUBLISHERS), DRAFT,
                                        .set = last_value_set},
     [ZU_OPT_SOCKS_USERNAME] = {"SOCKS_USERNAME", STRING(socks_username, 1, 255), DRAFT, .clears = true},
     [ZU_OPT_SOCKS_PASSWORD] = {"SOCKS_PASSWORD", STRING(socks_password, 1, 255), DRAFT, .clears = true},
     [ZU_OPT_IN_BATCH_SIZE] = {"IN_BATCH_SIZE", INT(BOTH, recv_batch_size, 1, INT_MAX, 8192), DRAFT},
     [ZU_OPT_OUT_BATCH_SIZE] = {"OUT_BATCH_SIZE", INT(BOTH, send_batch_size, 1, INT_MAX, 8192), DRAFT},
-    [ZU_OPT_ONLY_FIRST_SUBSCRIBE] = {"ONLY_FIRST_SUBSCRIBE", SWITCH(only_first_subscribe, PUBLISHERS | ON(XSUB)),
+    [ZU_OPT_ONLY_FIRST_SUBSCRIBE] = {"ONLY_FIRST_SUBSCRIBE", SWITCH(pattern.only_first_subscribe, PUBLISHERS | ON(XSUB)),
                                      DRAFT},
     [ZU_OPT_RECONNECT_STOP] = {"RECONNECT_STOP", INT(BOTH, reconnect_stop, INT_MIN, INT_MAX, 0), DRAFT},
     [ZU_OPT_HELLO_MSG] = {"HELLO_MSG", BYTES(ZU_OPTION_SET, hello_msg, 0, INT_MAX), DRAFT},
@@ -575,7 +575,7 @@ static const struct zu_option_row rows[ZU_OPT_END] = {
     [ZU_OPT_PRIORITY] = {"PRIORITY", INT(BOTH, priority, 0, INT_MAX, 0), DRAFT},
     [ZU_OPT_BUSY_POLL] = {"BUSY_POLL", INT(ZU_OPTION_SET, busy_poll, INT_MIN, INT_MAX, 0), DRAFT},
     [ZU_OPT_HICCUP_MSG] = {"HICCUP_MSG", BYTES(ZU_OPTION_SET, hiccup_msg, 0, INT_MAX), DRAFT},
-    [ZU_OPT_XSUB_VERBOSE_UNSUBSCRIBE] = {"XSUB_VERBOSE_UNSUBSCRIBE", ANY(ZU_OPTION_SET, xsub_verbose_unsub, 0), PATTERN,
+    [ZU_OPT_XSUB_VERBOSE_UNSUBSCRIBE] = {"XSUB_VERBOSE_UNSUBSCRIBE", ANY(ZU_OPTION_SET, pattern.xsub_verbose_unsub, 0), PATTERN,
                                          DRAFT, .types = ON(XSUB)},
     [ZU_OPT_TOPICS_COUNT] = {"TOPICS_COUNT", LIVE, DRAFT, .types = PUBLISHERS | SUBSCRIBERS},
 };

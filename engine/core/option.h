@@ -7,17 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
 #include "core/ctx_option.h"
 #include "core/option_number.h"
+#include "flow/pattern.h"
 #include "link/accept_filter.h"
 
 #define ZU_CURVE_KEY_BYTES 32
-
-/* Bytes on the heap with a NUL behind them that `size` does not count. Empty: NULL and 0. */
-struct zu_option_bytes {
-    uint8_t *data; /* owned */
-    size_t size;   /* without the NUL */
-};
 
 /*
  * All of it belongs to whoever may call into the socket; a copy, to whoever made it. An int holds what zmq_getsockopt
@@ -65,51 +61,34 @@ struct zu_options {
     int multicast_hops;                    /* TTL of datagrams */
     int multicast_tpdu_max;                /* bytes */
     int multicast_loop;                    /* our own datagrams come back */
-    struct zu_option_bytes bind_to_device; /* SO_BINDTODEVICE */
-    struct zu_option_bytes socks_proxy;    /* host:port; empty: none */
-    struct zu_option_bytes socks_username; /* empty: no authentication */
-    struct zu_option_bytes socks_password; /* with socks_username */
-    struct zu_option_bytes last_endpoint;  /* of the last bind or connect; the socket stores it */
+    struct zu_bytes bind_to_device; /* SO_BINDTODEVICE */
+    struct zu_bytes socks_proxy;    /* host:port; empty: none */
+    struct zu_bytes socks_username; /* empty: no authentication */
+    struct zu_bytes socks_password; /* with socks_username */
+    struct zu_bytes last_endpoint;  /* of the last bind or connect; the socket stores it */
     struct zu_accept_filter tcp_accept;    /* networks that may connect */
     struct zu_ipc_filter ipc_accept;       /* processes that may connect */
 
     /* Identity and what goes out first */
-    struct zu_option_bytes routing_id;         /* told to peers */
-    struct zu_option_bytes connect_routing_id; /* for the next connect, which empties it */
-    struct zu_option_bytes hello_msg;          /* first message of each connection */
-    struct zu_option_bytes disconnect_msg;     /* to ourselves when an accepted peer goes */
-    struct zu_option_bytes hiccup_msg;         /* to ourselves when a connected peer drops */
-    struct zu_option_bytes metadata;           /* properties for the handshake, encoded */
+    struct zu_bytes routing_id;         /* told to peers */
+    struct zu_bytes connect_routing_id; /* for the next connect, which empties it */
+    struct zu_bytes hello_msg;          /* first message of each connection */
+    struct zu_bytes disconnect_msg;     /* to ourselves when an accepted peer goes */
+    struct zu_bytes hiccup_msg;         /* to ourselves when a connected peer drops */
+    struct zu_bytes metadata;           /* properties for the handshake, encoded */
 
     /* Security */
     int mechanism;                                /* enum zu_security: what was set last selects it */
     int as_server;                                /* the role in it */
     int zap_enforce_domain;                       /* RFC 27 to the letter */
-    struct zu_option_bytes zap_domain;            /* non-empty: ZAP is asked for NULL too */
-    struct zu_option_bytes plain_username;        /* client's */
-    struct zu_option_bytes plain_password;        /* client's */
+    struct zu_bytes zap_domain;            /* non-empty: ZAP is asked for NULL too */
+    struct zu_bytes plain_username;        /* client's */
+    struct zu_bytes plain_password;        /* client's */
     uint8_t curve_public_key[ZU_CURVE_KEY_BYTES]; /* own */
     uint8_t curve_secret_key[ZU_CURVE_KEY_BYTES]; /* own */
     uint8_t curve_server_key[ZU_CURVE_KEY_BYTES]; /* client's: whom to trust */
 
-    /* Patterns */
-    int router_mandatory;                    /* error instead of drop when unroutable */
-    int router_handover;                     /* a new peer takes a used id */
-    int router_raw;                          /* bare TCP */
-    int router_notify;                       /* bits: connect 1, disconnect 2 */
-    int probe_router;                        /* an empty message on each new pipe */
-    int req_correlate;                       /* requests carry an id */
-    int req_relaxed;                         /* a request may replace the pending one */
-    int stream_notify;                       /* an empty message on connect and disconnect */
-    int xpub_verbose;                        /* pass repeated subscribes up */
-    int xpub_verbose_unsub;                  /* pass repeated unsubscribes up */
-    int xpub_nodrop;                         /* EAGAIN instead of drop */
-    int xpub_manual;                         /* the application decides on subscriptions */
-    int xpub_manual_last_value;              /* the next send goes to the last subscriber only */
-    int xsub_verbose_unsub;                  /* send repeated unsubscribes */
-    int only_first_subscribe;                /* only the first frame of a message may subscribe */
-    int invert_matching;                     /* send, or accept, what does not match */
-    struct zu_option_bytes xpub_welcome_msg; /* to each new subscriber */
+    struct zu_pattern_options pattern; /* what acts inside the pattern */
 };
 
 enum zu_option_kind {
@@ -202,6 +181,6 @@ unsigned zu_option_effect(int number);
 const struct zu_option_row *zu_option_row(int number);
 
 /* Replaces the bytes, also by none; for fields that the socket stores itself. -ENOMEM leaves the old ones. */
-int zu_option_bytes_set(struct zu_option_bytes *bytes, const void *data, size_t size);
+int zu_option_bytes_set(struct zu_bytes *bytes, const void *data, size_t size);
 
 #endif

@@ -67,6 +67,7 @@ static void socket_release(struct zu_mailbox *box)
         zu_drive_unref(drive);
     else if (fd >= 0)
         close(fd);
+    zu_pattern_fini(&socket->pattern);
     zu_options_fini(&socket->options);
     zu_free(socket, sizeof *socket);
     zu_context_leave(context);
@@ -112,7 +113,7 @@ static void hang_up(struct zu_socket *socket, struct zu_peer *peer, int linger_m
 /* A socket that never receives has nothing to wait for. */
 static void in_end_if_deaf(struct zu_socket *socket, struct zu_peer *peer)
 {
-    if (!(socket->pattern.ops->can & ZU_POLL_IN))
+    if (!(socket->pattern.ops->can & ZU_POLL_IN) && !socket->pattern.ops->hears)
         in_end(socket, peer);
 }
 
@@ -155,6 +156,13 @@ static void on_attached(struct zu_peer *peer)
         part(socket, peer);
 }
 
+static void on_met(struct zu_peer *peer)
+{
+    struct zu_socket *socket = peer->socket;
+    if (socket->pattern.ops->met && (peer->in_open || peer->out_open))
+        socket->pattern.ops->met(&socket->pattern, peer);
+}
+
 static void on_readable(struct zu_peer *peer)
 {
     struct zu_socket *socket = peer->socket;
@@ -183,6 +191,7 @@ static void on_gone(struct zu_peer *peer)
 
 static const struct zu_peer_events peer_events = {
     .attached = on_attached,
+    .met = on_met,
     .readable = on_readable,
     .writable = on_writable,
     .gone = on_gone,
@@ -227,6 +236,8 @@ size_t zu_socket_count(struct zu_socket *socket, struct zu_peer_counts *ret_coun
         if (count < room) {
             struct zu_pipe_counts none = {0};
             ret_counts[count].out = peer->out_open ? zu_pipe_count(peer->out) : none;
+            ret_counts[count].out.accepted += peer->out_dropped;
+            ret_counts[count].out.dropped += peer->out_dropped;
             ret_counts[count].in = peer->in_open ? zu_pipe_count(peer->in) : none;
         }
         count++;
@@ -251,7 +262,7 @@ int zu_socket_new(struct zu_context *context, unsigned type, struct zu_socket **
     if (!socket)
         return -ENOMEM;
     memset(socket, 0, sizeof *socket);
-    zu_pattern_init(&socket->pattern, ops, on_in_ended);
+    int err = zu_pattern_init(&socket->pattern, ops, &socket->options.pattern, on_in_ended);
     zu_mailbox_init(&socket->box, socket_wake, socket_release);
     atomic_init(&socket->event_fd, -1);
     socket->context = context;
@@ -259,8 +270,10 @@ int zu_socket_new(struct zu_context *context, unsigned type, struct zu_socket **
     zu_list_init(&socket->peers);
     zu_list_init(&socket->endpoints);
     socket->stop.run = run_stop;
-    int err = zu_context_enter(context, &socket->link);
+    if (!err)
+        err = zu_context_enter(context, &socket->link);
     if (err) {
+        zu_pattern_fini(&socket->pattern);
         zu_free(socket, sizeof *socket);
         return err;
     }

@@ -43,6 +43,8 @@ static int live_get(void *context, int number, int64_t *ret_value)
         value = zu_socket_check_events(socket);
     else if (number == ZU_OPT_FD)
         value = zu_socket_event_fd(socket);
+    else if (number == ZU_OPT_TOPICS_COUNT && socket->pattern.ops->topics)
+        value = (int)socket->pattern.ops->topics(&socket->pattern);
     else
         return -EINVAL;
     if (value < 0)
@@ -59,8 +61,11 @@ int zu_socket_set(struct zu_socket *socket, int number, const void *value, size_
     /* A timeout that is near leaves no time for that. */
     bool hurries = socket->options.send_timeout_ms >= 0 && socket->options.send_timeout_ms < HURRY_MS;
     socket->pattern.out.patience_ns = hurries ? 0 : ZU_BALANCE_PATIENCE_NS;
-    if (!err && zu_option_effect(number) == ZU_OPTION_EFFECT_HWM)
+    unsigned effect = err ? (unsigned)ZU_OPTION_EFFECT_NONE : zu_option_effect(number);
+    if (effect == ZU_OPTION_EFFECT_HWM)
         zu_socket_apply_hwm(socket);
+    if (effect == ZU_OPTION_EFFECT_SUBSCRIPTION && socket->pattern.ops->subscribe)
+        err = socket->pattern.ops->subscribe(&socket->pattern, value, size, number == ZU_OPT_SUBSCRIBE);
     return err;
 }
 

@@ -101,12 +101,17 @@ static struct zu_peer *admit(struct zu_balance *balance, bool waits)
     return admit_full(balance);
 }
 
+ZU_COLD void zu_part_drop(struct zu_part *part)
+{
+    if (!part->msg)
+        return;
+    zu_msg_close(part->msg);
+    zu_msg_init(part->msg);
+}
+
 static ZU_COLD int swallow(struct zu_balance *balance, struct zu_part *part)
 {
-    if (part->msg) {
-        zu_msg_close(part->msg);
-        zu_msg_init(part->msg);
-    }
+    zu_part_drop(part);
     balance->dropping = part->more;
     return 0;
 }

@@ -19,6 +19,9 @@ struct zu_part {
     bool gone;          /* set when it went that way */
 };
 
+/* A part that is swallowed: its message, if any, is emptied. */
+void zu_part_drop(struct zu_part *part);
+
 /* The socket's thread. */
 struct zu_balance {
     struct zu_link writable;  /* peers with room, in turn */

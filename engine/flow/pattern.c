@@ -4,13 +4,23 @@
 
 #include <errno.h>
 
-void zu_pattern_init(struct zu_pattern *pattern, const struct zu_pattern_ops *ops, void (*in_ended)(struct zu_peer *))
+int zu_pattern_init(struct zu_pattern *pattern, const struct zu_pattern_ops *ops,
+                    const struct zu_pattern_options *options, void (*in_ended)(struct zu_peer *))
 {
     pattern->ops = ops;
     zu_balance_init(&pattern->out);
     zu_fair_init(&pattern->in);
     pattern->only = NULL;
+    pattern->own = NULL;
+    pattern->options = options;
     pattern->in_ended = in_ended;
+    return ops->init ? ops->init(pattern) : 0;
+}
+
+void zu_pattern_fini(struct zu_pattern *pattern)
+{
+    if (pattern->ops->fini)
+        pattern->ops->fini(pattern);
 }
 
 int zu_pattern_send_balanced(struct zu_pattern *pattern, struct zu_part *part)

@@ -3,6 +3,7 @@
 #ifndef ZU_FLOW_PATTERN_H
 #define ZU_FLOW_PATTERN_H
 
+#include "base/bytes.h"
 #include "flow/balance.h"
 #include "flow/fair.h"
 
@@ -10,27 +11,63 @@ enum { ZU_POLL_IN = 1, ZU_POLL_OUT = 2 };
 
 struct zu_pattern;
 
+/* The options that act inside a pattern: the socket's own fields, looked at whenever they matter. */
+struct zu_pattern_options {
+    int router_mandatory;       /* error instead of drop when unroutable */
+    int router_handover;        /* a new peer takes a used id */
+    int router_raw;             /* bare TCP */
+    int router_notify;          /* bits: connect 1, disconnect 2 */
+    int probe_router;           /* an empty message on each new pipe */
+    int req_correlate;          /* requests carry an id */
+    int req_relaxed;            /* a request may replace the pending one */
+    int stream_notify;          /* an empty message on connect and disconnect */
+    int xpub_verbose;           /* pass repeated subscribes up */
+    int xpub_verbose_unsub;     /* pass repeated unsubscribes up */
+    int xpub_nodrop;            /* EAGAIN instead of drop */
+    int xpub_manual;            /* the application decides on subscriptions */
+    int xpub_manual_last_value; /* the next send goes to the last subscriber only */
+    int xsub_verbose_unsub;     /* send repeated unsubscribes */
+    int only_first_subscribe;   /* only the first frame of a message may subscribe */
+    int invert_matching;        /* send, or accept, what does not match */
+    struct zu_bytes xpub_welcome_msg; /* to each new subscriber */
+};
+
 /* All slots run on the socket's thread. None blocks. */
 struct zu_pattern_ops {
     unsigned type;    /* ZMQ_PUSH and so on */
     const char *name; /* as on the wire */
     unsigned can;     /* ZU_POLL_ bits: whether it ever sends, ever receives */
+    bool hears;       /* it never receives, but reads its peers' records all the same */
+    /* Makes and frees what `own` points to. NULL: nothing. init: 0 or -ENOMEM. */
+    int (*init)(struct zu_pattern *pattern);
+    void (*fini)(struct zu_pattern *pattern);
     /* A peer whose pipes are both usable. -EBUSY refuses it: the socket hangs up. */
     int (*attach)(struct zu_pattern *pattern, struct zu_peer *peer);
+    /* zu_peer_events.met: its name is known, a connection is ready. NULL: nothing. */
+    void (*met)(struct zu_pattern *pattern, struct zu_peer *peer);
     /* Reading, or writing, is over for this peer; called once each, before the pipe end is dropped. */
     void (*detach_in)(struct zu_pattern *pattern, struct zu_peer *peer);
     void (*detach_out)(struct zu_pattern *pattern, struct zu_peer *peer);
     /* `in` may have something again; `out` may have room again. */
     void (*readable)(struct zu_pattern *pattern, struct zu_peer *peer);
     void (*writable)(struct zu_pattern *pattern, struct zu_peer *peer);
-    /* One frame out: 0, -EAGAIN (wait for room), -ENOMEM, -ENOTSUP. On failure the part is untouched. */
+    /*
+     * One frame out: 0, -EAGAIN (wait for room), -ENOMEM, -ENOTSUP, -ZU_EFSM, -EHOSTUNREACH. On failure the part is
+     * untouched; on success its message, if any, is empty, also when it was dropped (zu_part_drop).
+     */
     int (*send)(struct zu_pattern *pattern, struct zu_part *part);
-    /* The next frame in, to be popped by the caller, who then calls taken: 0, -EAGAIN (wait), -ENOTSUP. */
+    /* The next frame in, to be popped by the caller, who then calls taken: 0, -EAGAIN (wait), -ENOTSUP, -ZU_EFSM. */
     int (*peek)(struct zu_pattern *pattern, struct zu_view *ret_view);
     /* NULL: nothing but that the fair queue's turn moves on. */
     void (*taken)(struct zu_pattern *pattern, unsigned flags);
     /* ZU_POLL_ bits of what send and peek would not refuse now. */
     unsigned (*poll)(struct zu_pattern *pattern);
+    /* SUBSCRIBE and UNSUBSCRIBE: 0, -EINVAL, -ENOMEM. NULL: the type has none. */
+    int (*subscribe)(struct zu_pattern *pattern, const void *prefix, size_t size, bool on);
+    /* TOPICS_COUNT. NULL: the type has none. */
+    size_t (*topics)(const struct zu_pattern *pattern);
+    /* zmq_socket_get_peer_state: ZU_POLL_ bits, -EHOSTUNREACH. NULL: the type has none. */
+    int (*peer_state)(struct zu_pattern *pattern, const void *id, size_t size);
 };
 
 /* The socket's thread. */
@@ -39,6 +76,8 @@ struct zu_pattern {
     struct zu_balance out;             /* types that balance, and PAIR */
     struct zu_fair in;                 /* types that queue fairly, and PAIR */
     struct zu_peer *only;              /* PAIR: the peer it has */
+    void *own;                         /* what else the type keeps, of its ops' making; NULL for most */
+    const struct zu_pattern_options *options; /* the socket's */
     void (*in_ended)(struct zu_peer *); /* the socket's: a pipe has been read to its end */
 };
 
@@ -46,7 +85,10 @@ extern const struct zu_pattern_ops zu_pattern_push;
 extern const struct zu_pattern_ops zu_pattern_pull;
 extern const struct zu_pattern_ops zu_pattern_pair;
 
-void zu_pattern_init(struct zu_pattern *pattern, const struct zu_pattern_ops *ops, void (*in_ended)(struct zu_peer *));
+/* 0 or -ENOMEM. */
+int zu_pattern_init(struct zu_pattern *pattern, const struct zu_pattern_ops *ops,
+                    const struct zu_pattern_options *options, void (*in_ended)(struct zu_peer *));
+void zu_pattern_fini(struct zu_pattern *pattern);
 
 ZU_INLINE void zu_pattern_taken(struct zu_pattern *pattern, unsigned flags)
 {

@@ -5,12 +5,23 @@
  */
 #include "flow/peer.h"
 
+#include <errno.h>
+#include <string.h>
+
 #include "mem/alloc.h"
 
 static void run_attached(struct zu_note *note)
 {
     struct zu_peer *peer = zu_container_of(note, struct zu_peer, attached);
     peer->events->attached(peer);
+}
+
+static void run_met(struct zu_note *note)
+{
+    struct zu_peer *peer = zu_container_of(note, struct zu_peer, met);
+    /* Pairs with tell_met: cleared before the epoch is looked at. */
+    atomic_exchange_explicit(&peer->met_posted, false, memory_order_acq_rel);
+    peer->events->met(peer);
 }
 
 static void run_readable(struct zu_note *note)
@@ -78,6 +89,7 @@ struct zu_peer *zu_peer_new_around(struct zu_pipe *out, struct zu_pipe *in)
     atomic_init(&peer->out_share, -1);
     atomic_init(&peer->in_share, -1);
     peer->attached.run = run_attached;
+    peer->met.run = run_met;
     peer->readable.run = run_readable;
     peer->writable.run = run_writable;
     peer->gone.run = run_gone;
@@ -156,7 +168,41 @@ void zu_peer_unref(struct zu_peer *peer)
         return;
     if (peer->far_box)
         zu_mailbox_unref(peer->far_box);
+    zu_peer_id_free(peer->own_id);
+    zu_peer_id_free(peer->far_id);
     zu_free(peer, sizeof *peer);
+}
+
+struct zu_peer_id *zu_peer_id_new(const void *id, size_t size)
+{
+    struct zu_peer_id *copy = zu_alloc(sizeof *copy + size);
+    if (!copy)
+        return NULL;
+    copy->size = (uint8_t)size;
+    memcpy(copy->bytes, id, size);
+    return copy;
+}
+
+void zu_peer_id_free(struct zu_peer_id *id)
+{
+    if (id)
+        zu_free(id, sizeof *id + id->size);
+}
+
+int zu_peer_set_far_id(struct zu_peer *peer, const void *id, size_t size)
+{
+    if (!size || atomic_load_explicit(&peer->epoch, memory_order_relaxed)) /* the socket may be looking at the first one */
+        return 0;
+    peer->far_id = zu_peer_id_new(id, size);
+    return peer->far_id ? 0 : -ENOMEM;
+}
+
+void zu_peer_tell_met(struct zu_peer *peer, struct zu_mailbox *box)
+{
+    atomic_fetch_add_explicit(&peer->epoch, 1, memory_order_relaxed);
+    /* acq_rel: behind the epoch; whoever turns it on alone posts, and run_met turns it off first. */
+    if (!atomic_exchange_explicit(&peer->met_posted, true, memory_order_acq_rel))
+        zu_mailbox_post(box, &peer->met);
 }
 
 void zu_peer_tell_gone(struct zu_peer *peer, struct zu_mailbox *box)

@@ -13,6 +13,12 @@
 struct zu_peer;
 struct zu_driver;
 
+/* What a peer is called, on the heap; NULL stands for no name. */
+struct zu_peer_id {
+    uint8_t size;    /* octets of it */
+    uint8_t bytes[]; /* they */
+};
+
 /*
  * Who may hand `out` to the kernel: one at a time, its shard or, for a batch, the sending thread. Link's to use
  * (link/outlet.h); here because it lives as long as the peer.
@@ -25,6 +31,10 @@ struct zu_outlet {
     _Atomic uint64_t emptied_ns; /* when the sending thread last emptied the pipe; relaxed, as the next */
     _Atomic uint64_t gap_ns;  /* how long after the time before that was */
 };
+
+/* 1 to 255 octets. NULL without memory. */
+struct zu_peer_id *zu_peer_id_new(const void *id, size_t size);
+void zu_peer_id_free(struct zu_peer_id *id);
 
 /* What the far side offers. */
 struct zu_peer_ops {
@@ -60,6 +70,11 @@ struct zu_far_events {
 /* What the socket offers; called on its thread while it runs its mailbox. */
 struct zu_peer_events {
     void (*attached)(struct zu_peer *peer); /* a peer that the far side made: its first note */
+    /*
+     * `far_id` is known and a connection is ready: behind attached, before anything can be read of that connection. Again
+     * when a dial has made another one; several that came between two looks are one.
+     */
+    void (*met)(struct zu_peer *peer);
     void (*readable)(struct zu_peer *peer); /* `in` has become non-empty, or has ended */
     void (*writable)(struct zu_peer *peer); /* `out` has room again */
     void (*gone)(struct zu_peer *peer);     /* the far side is gone for good; `in` may hold more to read */
@@ -75,6 +90,9 @@ struct zu_peer {
     void *socket;                         /* the socket */
     struct zu_mailbox *far_box;           /* where the far side hears; a reference, or NULL */
     void *endpoint;                       /* the bind or connect it came by; the socket's own */
+    struct zu_peer_id *own_id;            /* what the socket is to call it whatever it says: CONNECT_ROUTING_ID. Owned */
+    struct zu_peer_id *far_id;            /* what it calls itself; the far side's until met is posted first. Owned */
+    _Atomic uint32_t epoch;               /* connections that got ready so far; relaxed, behind the note's post */
     _Atomic unsigned refs;                /* near side, far side */
     struct zu_outlet outlet;              /* both sides */
 
@@ -84,6 +102,8 @@ struct zu_peer {
 
     /* Notes to the socket. Each is posted at most once before it has run. */
     struct zu_note attached; /* far side */
+    struct zu_note met;      /* far side, a while behind it */
+    _Atomic bool met_posted; /* acq_rel exchange by the far side, cleared when it runs */
     struct zu_note readable; /* writer of `in` */
     struct zu_note writable; /* reader of `out` */
     struct zu_note gone;     /* far side, once; carries its reference */
@@ -110,6 +130,10 @@ struct zu_peer {
     bool in_open;             /* `in` has not been left */
     bool out_open;            /* `out` has not been ended */
     bool hung_up;             /* hang_up was called, or gone has run */
+
+    /* The socket's thread, its pattern's. */
+    void *role;               /* what the pattern keeps of it; NULL for most */
+    uint64_t out_dropped;     /* messages meant for it that the pattern did not put into `out`: counted as accepted */
 };
 
 /* Makes both pipes, with their limits. NULL without memory. */
@@ -126,6 +150,11 @@ void zu_peer_want_far(struct zu_peer *peer);
 void zu_peer_tell_shard(struct zu_peer *peer, int linger_ms);
 void zu_peer_release_by_shard(struct zu_peer *peer);
 void zu_peer_unref(struct zu_peer *peer);
+
+/* What it calls itself, before it is met: empty is no name. -ENOMEM. */
+int zu_peer_set_far_id(struct zu_peer *peer, const void *id, size_t size);
+/* Far side: a connection is ready. `box` is the socket's. */
+void zu_peer_tell_met(struct zu_peer *peer, struct zu_mailbox *box);
 
 /* A peer that nobody was told of: ends and frees everything, both sides at once. */
 void zu_peer_abandon(struct zu_peer *peer);

@@ -112,14 +112,21 @@ ZU_INLINE struct zu_frame_head zu_pipe_head_at(const uint8_t *at)
     return head;
 }
 
+/* Where a viewed frame lies. */
+enum zu_view_kind {
+    ZU_VIEW_HERE,   /* in the chunk */
+    ZU_VIEW_BY_REF, /* in the memory that reference r_ref names */
+    ZU_VIEW_MADE,   /* in a pattern's own memory, until zu_pattern_taken: popping it leaves the pipe alone */
+};
+
 /* One frame at the reader's hand. */
 struct zu_view {
     const uint8_t *data;  /* payload */
     size_t size;          /* its octets */
     const uint8_t *after; /* next frame's head, or the chunk's published end */
-    struct zu_pipe *pipe; /* where it lies */
-    uint8_t flags;        /* ZU_FRAME_MORE */
-    bool by_ref;          /* the payload is the reference r_ref, not chunk bytes */
+    struct zu_pipe *pipe; /* where it came from; NULL only if it was made */
+    uint8_t flags;        /* ZU_FRAME_MORE; for a record ZU_FRAME_COMMAND */
+    uint8_t kind;         /* enum zu_view_kind */
 };
 
 /* NULL without memory. Two references: one for each end. */
@@ -180,6 +187,11 @@ int zu_pipe_reserve(struct zu_pipe *pipe);
 void zu_pipe_count_past(struct zu_pipe *pipe);
 /* The same; on success the message's body belongs to the pipe and `msg` is empty, on failure it is untouched. */
 int zu_pipe_write_msg(struct zu_pipe *pipe, struct zu_msg *msg, bool more);
+/*
+ * Appends a record, a command whose body are `head` and `data` behind each other, and publishes it. It counts as no message
+ * and needs no admission. Between messages only. -ENOMEM.
+ */
+int zu_pipe_write_record(struct zu_pipe *pipe, const void *head, size_t head_size, const void *data, size_t size);
 /* What is written from here on came from `origin`, of which the pipe takes a reference. -ENOMEM: nothing changed. */
 int zu_pipe_set_origin(struct zu_pipe *pipe, struct zu_origin *origin);
 /* Takes back the frames of an unfinished message. */
@@ -264,10 +276,16 @@ ZU_INLINE int zu_pipe_peek(struct zu_pipe *pipe, struct zu_view *ret_view)
         ret_view->size = at[1];
         ret_view->data = at + 2;
         ret_view->after = at + 2 + at[1];
-        ret_view->by_ref = false;
+        ret_view->kind = ZU_VIEW_HERE;
         return 0;
     }
 }
+
+/*
+ * The same for a reader that minds records, too: commands that the writer has kept for it, among others that it skips
+ * itself. They are passed by zu_pipe_pop_record, and belong to no message.
+ */
+int zu_pipe_peek_any(struct zu_pipe *pipe, struct zu_view *ret_view);
 
 void zu_pipe_reader_check(struct zu_pipe *pipe);
 /* Before the reader of an empty pipe sleeps: a limit that has just been lowered may have put a writer to sleep early. */
@@ -295,12 +313,22 @@ ZU_INLINE void zu_pipe_consumed(struct zu_pipe *pipe, uint64_t messages)
 /* Passes the viewed frame. A reference that zu_pipe_take_msg has not taken is dropped. */
 ZU_INLINE void zu_pipe_pop(struct zu_pipe *pipe, const struct zu_view *view)
 {
-    pipe->r_at = view->after;
-    if (zu_unlikely(view->by_ref))
+    if (zu_unlikely(view->kind)) {
+        if (view->kind == ZU_VIEW_MADE)
+            return;
         zu_pipe_drop_ref(pipe);
+    }
+    pipe->r_at = view->after;
     pipe->r_inside = view->flags & ZU_FRAME_MORE;
     if (!pipe->r_inside)
         zu_pipe_consumed(pipe, 1);
+}
+
+ZU_INLINE void zu_pipe_pop_record(struct zu_pipe *pipe, const struct zu_view *view)
+{
+    if (zu_unlikely(view->kind))
+        zu_pipe_drop_ref(pipe);
+    pipe->r_at = view->after;
 }
 
 /* Makes a message of the viewed frame: inline, copied, a slice, or the referenced buffer itself; then pops it. */

@@ -145,7 +145,7 @@ static struct zu_cursor frame_after(const struct zu_cursor *at, bool *ret_more)
         after.ref++;
     else
         after.at += (uint32_t)head.size;
-    if (!*ret_more)
+    if (!*ret_more && !(head.flags & ZU_FRAME_COMMAND)) /* a record is no message */
         after.messages++;
     return after;
 }

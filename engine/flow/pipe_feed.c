@@ -17,6 +17,7 @@ enum {
     PREFETCH_BYTES = 1024, /* how far the scan asks ahead: each head's place depends on the one before, so it must not wait */
 };
 
+/* 1: a record, to be kept for the reader. */
 static int scan_frame(struct zu_pipe *pipe, uint8_t *at, const struct zu_frame_head *head,
                       const struct zu_feed_limits *limits)
 {
@@ -31,8 +32,7 @@ static int scan_frame(struct zu_pipe *pipe, uint8_t *at, const struct zu_frame_h
     /* A large one is refused, as in scan_partial: else it would depend on where the buffer's end cuts. */
     if (head->size >= ZU_FEED_LARGE_MIN)
         return -EPROTO;
-    int err = limits->command(limits->context, at + head->head_size, head->size);
-    return err < 0 ? err : 0;
+    return limits->command(limits->context, at + head->head_size, head->size);
 }
 
 /* The bytes from w_at on are no whole frame: waits for more, or says in ret_want that it wants memory of its own. */
@@ -87,8 +87,6 @@ static bool is_hidden(struct zu_pipe *pipe)
 
 static void scan_publish(struct zu_pipe *pipe, uint32_t messages)
 {
-    if (!messages && !pipe->w_hides)
-        return;
     uint64_t count = atomic_load_explicit(&pipe->write_count, memory_order_relaxed) + messages;
     atomic_store_explicit(&pipe->write_count, count, memory_order_release);
     if (is_hidden(pipe))
@@ -97,10 +95,11 @@ static void scan_publish(struct zu_pipe *pipe, uint32_t messages)
     zu_pipe_publish(pipe, 0);
 }
 
-/* Whole frames reach up to `at`; `messages` whole messages, and the commands after them, up to `whole`. */
+/* Whole frames reach up to `at`; what is to be shown, `messages` whole messages and records, and commands, to `whole`. */
 static void scan_done(struct zu_pipe *pipe, uint32_t at, uint32_t whole, uint32_t messages)
 {
-    if (messages) {
+    bool shows = whole > pipe->w_at;
+    if (shows) {
         pipe->w_at = whole;
         pipe->w_messages += messages;
         pipe->w_open_bytes = 0;
@@ -108,7 +107,8 @@ static void scan_done(struct zu_pipe *pipe, uint32_t at, uint32_t whole, uint32_
     }
     pipe->w_open_bytes = pipe->w_inside ? pipe->w_open_bytes + at - pipe->w_at : 0;
     pipe->w_at = at;
-    scan_publish(pipe, messages);
+    if (shows || pipe->w_hides)
+        scan_publish(pipe, messages);
 }
 
 ZU_HOT static int scan(struct zu_pipe *pipe, const struct zu_feed_limits *limits, struct zu_feed_want *ret_want)
@@ -117,7 +117,7 @@ ZU_HOT static int scan(struct zu_pipe *pipe, const struct zu_feed_limits *limits
     const uint8_t *const end = data + pipe->w_raw;
     const uint32_t from = pipe->w_at;
     uint8_t *at = data + from;
-    uint8_t *whole = at; /* behind the last whole message found here */
+    uint8_t *whole = at; /* behind the last whole message or record found here, and the commands after it */
     uint32_t messages = 0;
     int err = 0;
     ret_want->size = 0;
@@ -134,22 +134,24 @@ ZU_HOT static int scan(struct zu_pipe *pipe, const struct zu_feed_limits *limits
         if (zu_frame_decode(at, (size_t)(end - at), &head) <= 0 || head.size > (size_t)(end - at) - head.head_size)
             break;
         err = scan_frame(pipe, at, &head, limits);
-        if (zu_unlikely(err))
+        if (zu_unlikely(err < 0))
             break;
         __builtin_prefetch(at + head.size + PREFETCH_BYTES);
         at += head.head_size + head.size;
         if (pipe->w_inside)
             continue;
         messages += !(head.flags & ZU_FRAME_COMMAND);
-        if (messages)
+        if (whole > data + from || !(head.flags & ZU_FRAME_COMMAND) || err == 1)
             whole = at;
     }
+    if (err > 0)
+        err = 0;
     scan_done(pipe, (uint32_t)(at - data), (uint32_t)(whole - data), messages);
     if (!err && pipe->w_inside && pipe->w_open_bytes > limits->open_max)
         err = -ENOBUFS;
     if (!err)
         err = scan_partial(pipe, limits, ret_want);
-    if (!err && !messages && !pipe->w_inside && pipe->w_at > from && !ret_want->size)
+    if (!err && whole == data + from && !pipe->w_inside && pipe->w_at > from && !ret_want->size)
         drop_commands(pipe, from);
     return err;
 }

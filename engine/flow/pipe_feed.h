@@ -17,7 +17,8 @@
 struct zu_feed_limits {
     uint64_t frame_max; /* MAXMSGSIZE: a larger frame is -EMSGSIZE; UINT64_MAX is off */
     uint64_t open_max;  /* bytes of an unfinished multipart message: more is -ENOBUFS */
-    int (*command)(void *context, const uint8_t *body, size_t size); /* negative ends the connection */
+    /* Negative ends the connection; 1 keeps it as a record for the pipe's reader. */
+    int (*command)(void *context, const uint8_t *body, size_t size);
     void *context;
 };
 

@@ -47,11 +47,11 @@ int zu_pipe_view_long(struct zu_pipe *pipe, struct zu_view *ret_view)
     ret_view->flags = head.flags & ZU_FRAME_MORE;
     ret_view->size = head.size;
     ret_view->pipe = pipe;
-    ret_view->by_ref = false;
+    ret_view->kind = ZU_VIEW_HERE;
     if (head.size && pipe->r_ref < pipe->r_ref_end) {
         struct zu_chunk_ref *ref = zu_chunk_ref_at(pipe->r_chunk, pipe->r_ref);
         if (pipe->r_chunk->data + ref->at == body) {
-            ret_view->by_ref = true;
+            ret_view->kind = ZU_VIEW_BY_REF;
             ret_view->data = ref->data;
             ret_view->after = body;
             return 0;
@@ -59,6 +59,19 @@ int zu_pipe_view_long(struct zu_pipe *pipe, struct zu_view *ret_view)
     }
     ret_view->data = body;
     ret_view->after = body + head.size;
+    return 0;
+}
+
+int zu_pipe_peek_any(struct zu_pipe *pipe, struct zu_view *ret_view)
+{
+    if (pipe->r_at == pipe->r_end) {
+        int err = zu_pipe_refill(pipe);
+        if (err)
+            return err;
+    }
+    unsigned record = pipe->r_at[0] & ZU_FRAME_COMMAND;
+    zu_pipe_view_long(pipe, ret_view);
+    ret_view->flags |= (uint8_t)record;
     return 0;
 }
 
@@ -84,9 +97,23 @@ static void msg_of_ref(struct zu_chunk_ref *ref, struct zu_msg *ret_msg)
     ref->owner = 0;
 }
 
+/* Its memory is the pattern's, so it is copied. */
+static ZU_COLD int msg_of_made(const struct zu_view *view, struct zu_msg *ret_msg)
+{
+    int err = zu_msg_init_size(ret_msg, view->size);
+    if (err)
+        return err;
+    zu_copy(zu_msg_data(ret_msg), view->data, view->size);
+    ret_msg->origin = view->pipe ? zu_origin_take(view->pipe->r_chunk->origin) : NULL;
+    ret_msg->flags = view->flags & ZU_FRAME_MORE ? ZU_MSG_MORE : 0;
+    return 0;
+}
+
 int zu_pipe_take_msg(struct zu_pipe *pipe, const struct zu_view *view, struct zu_msg *ret_msg)
 {
-    if (zu_unlikely(view->by_ref)) {
+    if (zu_unlikely(view->kind == ZU_VIEW_MADE)) {
+        return msg_of_made(view, ret_msg);
+    } else if (zu_unlikely(view->kind == ZU_VIEW_BY_REF)) {
         msg_of_ref(zu_chunk_ref_at(pipe->r_chunk, pipe->r_ref), ret_msg);
     } else if (view->size >= ZU_PIPE_SLICE_MIN) {
         zu_msg_init_slice(ret_msg, pipe->r_chunk, (void *)(uintptr_t)view->data, view->size);

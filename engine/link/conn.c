@@ -181,16 +181,28 @@ void zu_conn_free(struct zu_conn *conn)
     zu_free(conn, sizeof *conn);
 }
 
+/* The peer's pipes and name. -ENOMEM, also for an owner that has none to give. */
+static int peer_find(struct zu_conn *conn)
+{
+    conn->origin = zu_conn_origin_new(conn);
+    conn->peer = conn->origin ? conn->owner->ready(conn) : NULL;
+    if (!conn->peer)
+        return -ENOMEM;
+    size_t size;
+    const uint8_t *id = zu_conn_origin_id(conn->origin, &size);
+    int err = zu_peer_set_far_id(conn->peer, id, size);
+    return err ? err : zu_pipe_set_origin(conn->peer->in, conn->origin);
+}
+
 bool zu_conn_become_ready(struct zu_conn *conn)
 {
     zu_timer_clear(&conn->shard->timers, &conn->handshake_timer);
-    conn->origin = zu_conn_origin_new(conn);
-    conn->peer = conn->origin ? conn->owner->ready(conn) : NULL;
-    if (!conn->peer || zu_pipe_set_origin(conn->peer->in, conn->origin) < 0) {
+    if (peer_find(conn) < 0) {
         zu_conn_close(conn, -ENOMEM);
         return false;
     }
     conn->ready = true;
+    zu_peer_tell_met(conn->peer, conn->home.box);
     zu_heartbeat_start(conn);
     return true;
 }

@@ -190,7 +190,13 @@ static int meet(struct zu_peer *connector, struct zu_mailbox *connector_box, str
     connector->far_box = zu_mailbox_ref(home->box);
     set_share(connector, home->settings->out_hwm, home->settings->in_hwm);
     move_in(binder, home);
-    return zu_mailbox_post(home->box, &binder->attached) ? 0 : -ECONNREFUSED;
+    if (!zu_mailbox_post(home->box, &binder->attached))
+        return -ECONNREFUSED;
+    zu_peer_tell_met(binder, home->box);
+    /* Without memory it stays nameless: no reason to fail a bind that others wait for. */
+    (void)zu_peer_set_far_id(connector, home->settings->routing_id, home->settings->routing_id_size);
+    zu_peer_tell_met(connector, connector_box);
+    return 0;
 }
 
 /* The binder, which has just come and so hears, is told of a peer and that it has gone. */
@@ -198,6 +204,7 @@ static void meet_left(struct zu_peer *binder, const struct zu_home *home)
 {
     move_in(binder, home);
     zu_mailbox_post(home->box, &binder->attached);
+    zu_peer_tell_met(binder, home->box);
     zu_peer_tell_gone(binder, home->box);
 }
 
@@ -285,7 +292,9 @@ int zu_inproc_connect(struct zu_inproc *inproc, const char *name, const struct z
 {
     struct zu_peer *near = zu_peer_new(home->settings->out_hwm, home->settings->in_hwm);
     struct zu_peer *other = near ? zu_peer_new_around(near->in, near->out) : NULL;
-    if (!other) {
+    if (!other || zu_peer_set_far_id(other, home->settings->routing_id, home->settings->routing_id_size) < 0) {
+        if (other)
+            zu_free(other, sizeof *other); /* its pipes are the near one's */
         if (near)
             zu_peer_abandon(near);
         return -ENOMEM;

@@ -43,6 +43,15 @@ struct zu_origin *zu_conn_origin_new(struct zu_conn *conn)
     return &origin->origin;
 }
 
+const uint8_t *zu_conn_origin_id(const struct zu_origin *base, size_t *ret_size)
+{
+    const struct zu_conn_origin *origin = zu_container_of(base, const struct zu_conn_origin, origin);
+    const uint8_t *id = zu_metadata_get(&origin->metadata, "Identity", ret_size);
+    if (!id || *ret_size > UINT8_MAX)
+        *ret_size = 0;
+    return id;
+}
+
 const char *zu_origin_get(const struct zu_origin *base, const char *name)
 {
     const struct zu_conn_origin *origin = zu_container_of(base, const struct zu_conn_origin, origin);

@@ -17,6 +17,8 @@ struct zu_conn_origin {
 
 /* From a handshake that is done. NULL without memory. */
 struct zu_origin *zu_conn_origin_new(struct zu_conn *conn);
+/* The peer's routing id; NULL and 0 when it has none. */
+const uint8_t *zu_conn_origin_id(const struct zu_origin *origin, size_t *ret_size);
 /* A property as a C string, or NULL. */
 const char *zu_origin_get(const struct zu_origin *origin, const char *name);
 int zu_origin_fd(const struct zu_origin *origin);
