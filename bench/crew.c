@@ -178,6 +178,15 @@ int crew_run(struct crew *crew, crew_role *role, unsigned timeout_s)
     return result;
 }
 
+int crew_child_status(pid_t pid)
+{
+    int status;
+
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+        return -1;
+    return WEXITSTATUS(status);
+}
+
 double crew_elapsed_s(const struct crew *crew)
 {
     int64_t first_ns = INT64_MAX, last_ns = 0;

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define CREW_MAX 64
 
@@ -45,6 +46,9 @@ void crew_finish(struct crew *crew, unsigned index);
 _Noreturn void crew_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* From the first message of any role to the last of any; CPU of all roles. */
+/* Of a child that the program forked itself, before any role: its exit status, or -1. */
+int crew_child_status(pid_t pid);
+
 double crew_elapsed_s(const struct crew *crew);
 double crew_cpu_s(const struct crew *crew);
 

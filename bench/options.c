@@ -18,6 +18,9 @@ static const struct args_field fields[] = {
     {"seconds", args_store_real, AT(seconds), 0.01, 60},
     {"hwm", args_store_int, AT(hwm), -1, 1e9},
     {"peers", args_store_unsigned, AT(peers), 1, CREW_MAX - 1},
+    {"sockets", args_store_unsigned, AT(sockets), 1, 10000},
+    {"prefixes", args_store_unsigned, AT(prefixes), 0, 1000000},
+    {"stalled", args_store_flag, AT(stalled), 0, 0},
     {"timeout", args_store_unsigned, AT(timeout_s), 1, 3600},
 };
 
@@ -32,6 +35,7 @@ int options_parse(int argc, char **argv, struct bench_options *ret_options)
         .seconds = 1.0,
         .hwm = -1,
         .peers = 1,
+        .sockets = 1,
         .timeout_s = 60,
     };
     int rc = args_parse(argc, argv, fields, sizeof(fields) / sizeof(fields[0]), &options);

@@ -72,6 +72,8 @@ static void result_print(const struct bench_options *options, const struct bench
     if (result->has_latency)
         printf(",\"p50_us\":%.3f,\"p99_us\":%.3f,\"p999_us\":%.3f", result->latency_us[0], result->latency_us[1],
                result->latency_us[2]);
+    if (result->has_memory)
+        printf(",\"bytes_each\":%.1f,\"idle_pct\":%.3f", result->bytes_each, result->idle_pct);
     if (result->peers > 1)
         peers_print(result);
     printf("}\n");

@@ -20,6 +20,9 @@ struct bench_result {
     double cpu_s;                   /* both sides */
     bool has_latency;               /* the next field is set */
     double latency_us[3];           /* one way: p50, p99, p99.9 */
+    bool has_memory;                /* the next two are set */
+    double bytes_each;              /* memory for a connection */
+    double idle_pct;                /* CPU with nothing to do, in percent of a core */
     unsigned peers;                 /* valid entries of the next field, 0 or 1: fairness has no meaning */
     uint64_t peer_counts[CREW_MAX]; /* messages of each peer */
 };
