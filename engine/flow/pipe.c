@@ -5,6 +5,7 @@
  */
 #include "flow/pipe.h"
 
+#include "flow/pipe_conflate.h"
 #include "mem/alloc.h"
 
 struct zu_pipe *zu_pipe_new(uint64_t hwm)
@@ -47,6 +48,7 @@ void zu_pipe_unref(struct zu_pipe *pipe)
     if (atomic_fetch_sub_explicit(&pipe->refs, 1, memory_order_acq_rel) != 1)
         return;
     drop_chain(pipe->r_chunk, pipe->r_ref);
+    zu_pipe_conflate_fini(pipe);
     zu_origin_unref(pipe->w_origin);
     if (pipe->reader_box)
         zu_mailbox_unref(pipe->reader_box);
@@ -77,6 +79,8 @@ static void wake_writer(struct zu_pipe *pipe)
 
 void zu_pipe_writer_set_hwm(struct zu_pipe *pipe, uint64_t hwm)
 {
+    if (pipe->conflates)
+        return;
     /*
      * seq_cst: a writer that falls asleep afterwards reads the new limit; one that sleeps already is woken. The limit
      * before w_admit; zu_pipe_admit_slow does the opposite.
@@ -119,12 +123,14 @@ void zu_pipe_passed(struct zu_pipe *pipe, uint64_t bytes)
 struct zu_pipe_counts zu_pipe_count(struct zu_pipe *pipe)
 {
     struct zu_pipe_counts counts;
-    /* Consumed first: it never passes what was accepted, so held cannot come out negative. */
+    /* Accepted last: what was consumed or replaced never passes it, so held cannot come out negative. */
     counts.consumed = atomic_load_explicit(&pipe->read_count, memory_order_acquire);
+    uint64_t replaced = atomic_load_explicit(&pipe->replaced, memory_order_acquire);
     counts.accepted = atomic_load_explicit(&pipe->write_count, memory_order_acquire);
     bool gone = atomic_load_explicit(&pipe->reader_gone, memory_order_relaxed);
-    counts.dropped = gone ? counts.accepted - counts.consumed : 0;
-    counts.held = gone ? 0 : counts.accepted - counts.consumed;
+    uint64_t held = counts.accepted - counts.consumed - replaced;
+    counts.dropped = replaced + (gone ? held : 0);
+    counts.held = gone ? 0 : held;
     return counts;
 }
 

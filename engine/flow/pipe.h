@@ -50,6 +50,7 @@ struct zu_pipe {
     struct zu_note *writer_note;   /* posted by the reader that makes room for a sleeping writer, or goes away */
     _Atomic uint64_t hwm;          /* messages it may hold; 0 is no limit. Any thread sets: see zu_pipe_set_hwm */
     _Atomic unsigned refs;         /* the two ends */
+    bool conflates;                /* it holds one message, the newest: pipe_conflate.h */
 
     /* Writer. */
     struct zu_chunk *w_chunk ZU_ALIGNED_LINE; /* receives the next frame */
@@ -100,6 +101,9 @@ struct zu_pipe {
     _Atomic unsigned reader_state ZU_ALIGNED_LINE; /* enum zu_reader_state: see pipe_wake.h */
     _Atomic unsigned woken_state; /* what a sleeping reader becomes when it is woken: the reader's to say */
     _Atomic uint64_t pace_bytes;    /* a feeding writer waits for read_bytes to reach this; relaxed: its timer backs it up */
+    _Atomic(struct zu_chunk *) newest; /* conflating: a message that nobody has read; exchanged from both sides */
+    _Atomic uint64_t replaced;      /* conflating: messages that nobody read; the writer's, release towards counters */
+    _Atomic bool slot_ended;        /* conflating: nothing comes any more; see pipe_conflate.c */
     _Atomic unsigned writer_asleep; /* seq_cst exchanges on both sides: see writer_sleep and reader_check */
 };
 
@@ -145,7 +149,7 @@ void zu_pipe_writer_set_hwm(struct zu_pipe *pipe, uint64_t hwm);
 struct zu_pipe_counts {
     uint64_t accepted; /* published by the writer */
     uint64_t consumed; /* handed to the kernel, or to the receiving application */
-    uint64_t dropped;  /* unread when the reader went away */
+    uint64_t dropped;  /* unread when the reader went away, or when a newer one took its place */
     uint64_t held;     /* in the pipe */
 };
 /* Any thread, a snapshot. */
@@ -165,9 +169,10 @@ ZU_INLINE bool zu_pipe_admits(struct zu_pipe *pipe)
 /* Writer: something lies there, and the reader will only find it when it next looks by its clock. */
 ZU_INLINE bool zu_pipe_waits_for_look(const struct zu_pipe *pipe)
 {
+    uint64_t read = atomic_load_explicit(&pipe->read_count, memory_order_relaxed) +
+                    atomic_load_explicit(&pipe->replaced, memory_order_relaxed);
     return atomic_load_explicit(&pipe->reader_state, memory_order_relaxed) == ZU_READER_POLLING &&
-           atomic_load_explicit(&pipe->write_count, memory_order_relaxed) !=
-               atomic_load_explicit(&pipe->read_count, memory_order_relaxed);
+           atomic_load_explicit(&pipe->write_count, memory_order_relaxed) != read;
 }
 
 /* Room is wanted: true when the pipe is still full and writer_note will come; false when there is room after all, and
@@ -221,6 +226,10 @@ ZU_INLINE void zu_pipe_publish_polled(struct zu_pipe *pipe, struct zu_chunk *sho
         zu_pipe_publish_missed(pipe);
 }
 void zu_pipe_publish(struct zu_pipe *pipe, uint64_t flags);
+/* Behind a publication with seq_cst: posts the reader's note if it sleeps. */
+void zu_pipe_wake_sleeper(struct zu_pipe *pipe);
+/* The lowest rung whose chunk holds `need` bytes beside a reference. */
+unsigned zu_pipe_rung_for(uint32_t need);
 void zu_pipe_add_ref(struct zu_pipe *pipe, uintptr_t owner, const void *data, uint64_t size);
 
 /*

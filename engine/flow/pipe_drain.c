@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "flow/pipe_conflate.h"
 #include "flow/pipe_wake.h"
 
 /* Puts one chunk's published pieces into iov; returns false when a limit was hit before its end. */
@@ -65,8 +66,11 @@ int zu_pipe_gather(struct zu_pipe *pipe, struct iovec *iov, int iov_max, size_t 
             break;
         if (word & ZU_CHUNK_EOF)
             return -EPIPE;
+        if (zu_unlikely(pipe->conflates) && zu_pipe_conflate_pull(pipe, at.chunk))
+            continue;
         zu_pipe_reader_rests(pipe);
-        if (mode == ZU_GATHER_STAY_AWAKE || zu_pipe_reader_sleep(pipe, at.chunk, word, mode == ZU_GATHER_SLEEP_HERE))
+        if (mode == ZU_GATHER_STAY_AWAKE || (zu_pipe_reader_sleep(pipe, at.chunk, word, mode == ZU_GATHER_SLEEP_HERE) &&
+                                             (!pipe->conflates || zu_pipe_conflate_sleeps(pipe))))
             break;
     }
     pipe->r_gathered = at;

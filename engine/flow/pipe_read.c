@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "flow/pipe_conflate.h"
 #include "flow/pipe_wake.h"
 
 int zu_pipe_refill(struct zu_pipe *pipe)
@@ -33,8 +34,10 @@ int zu_pipe_refill(struct zu_pipe *pipe)
         }
         if (word & ZU_CHUNK_EOF)
             return -EPIPE;
+        if (zu_unlikely(pipe->conflates) && zu_pipe_conflate_pull(pipe, chunk))
+            continue;
         zu_pipe_reader_rests(pipe);
-        if (zu_pipe_reader_sleep(pipe, chunk, word, false))
+        if (zu_pipe_reader_sleep(pipe, chunk, word, false) && (!pipe->conflates || zu_pipe_conflate_sleeps(pipe)))
             return -EAGAIN;
     }
 }

@@ -10,6 +10,8 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "flow/pipe_conflate.h"
+
 /* Payload by reference that makes a batch. */
 enum { FLUSH_BYTES = 128 * 1024 };
 
@@ -71,12 +73,20 @@ void zu_pipe_chunk_link(struct zu_pipe *pipe, struct zu_chunk *chunk)
     pipe->w_messages = 0;
 }
 
+unsigned zu_pipe_rung_for(uint32_t need)
+{
+    unsigned rung = 0;
+    while (rung < ZU_CHUNK_RUNGS && rung_room[rung] < need)
+        rung++;
+    return rung;
+}
+
 ZU_COLD int zu_pipe_chunk_next(struct zu_pipe *pipe, uint32_t need)
 {
     rung_adapt(pipe);
-    unsigned rung = pipe->w_rung;
-    while (rung < ZU_CHUNK_RUNGS && rung_room[rung] < need)
-        rung++;
+    unsigned rung = zu_pipe_rung_for(need);
+    if (rung < pipe->w_rung)
+        rung = pipe->w_rung;
     struct zu_chunk *chunk = rung < ZU_CHUNK_RUNGS ? zu_chunk_new(rung) : NULL;
     if (!chunk)
         return -ENOMEM;
@@ -118,6 +128,12 @@ ZU_COLD void zu_pipe_publish_missed(struct zu_pipe *pipe)
         wake_reader(pipe);
 }
 
+void zu_pipe_wake_sleeper(struct zu_pipe *pipe)
+{
+    if (zu_unlikely(atomic_load_explicit(&pipe->reader_state, memory_order_seq_cst) == ZU_READER_ASLEEP))
+        wake_reader(pipe);
+}
+
 void zu_pipe_publish(struct zu_pipe *pipe, uint64_t flags)
 {
     struct zu_chunk *shown = pipe->w_shown;
@@ -130,8 +146,7 @@ void zu_pipe_publish(struct zu_pipe *pipe, uint64_t flags)
     }
     /* seq_cst: the word first, then the state; zu_pipe_reader_sleep does the opposite. */
     atomic_exchange_explicit(&shown->word, word, memory_order_seq_cst);
-    if (zu_unlikely(atomic_load_explicit(&pipe->reader_state, memory_order_seq_cst) == ZU_READER_ASLEEP))
-        wake_reader(pipe);
+    zu_pipe_wake_sleeper(pipe);
 }
 
 static inline void frame_finish(struct zu_pipe *pipe, bool more)
@@ -173,6 +188,8 @@ int zu_pipe_reserve(struct zu_pipe *pipe)
 /* Takes over `owner` on success. */
 static int write_by_ref(struct zu_pipe *pipe, uintptr_t owner, const void *data, size_t size, bool more)
 {
+    if (zu_unlikely(pipe->conflates))
+        return zu_pipe_conflate_write_ref(pipe, owner, data, size);
     if (zu_pipe_reserve(pipe) < 0)
         return -ENOMEM;
     pipe->w_at += (uint32_t)zu_frame_encode(pipe->w_chunk->data + pipe->w_at, more, size);
@@ -211,6 +228,8 @@ int zu_pipe_write(struct zu_pipe *pipe, const void *data, size_t size, bool more
         return write_large(pipe, data, size, more);
     uint32_t need = (uint32_t)size + ZU_FRAME_HEAD_MAX;
     if (zu_unlikely(pipe->w_limit < pipe->w_at + need)) {
+        if (pipe->conflates)
+            return zu_pipe_conflate_write(pipe, data, size);
         int err = zu_pipe_chunk_next(pipe, need);
         if (err)
             return err;
@@ -290,7 +309,7 @@ int zu_pipe_set_origin(struct zu_pipe *pipe, struct zu_origin *origin)
 {
     struct zu_origin *old = pipe->w_origin;
     pipe->w_origin = zu_origin_ref(origin);
-    int err = zu_pipe_chunk_next(pipe, 0); /* a chunk has one origin */
+    int err = pipe->conflates ? 0 : zu_pipe_chunk_next(pipe, 0); /* a chunk has one origin */
     if (err) {
         pipe->w_origin = old;
         old = origin;
@@ -332,7 +351,10 @@ void zu_pipe_end(struct zu_pipe *pipe)
         zu_pipe_roll_back(pipe);
         pipe->w_ended = true;
         atomic_store_explicit(&pipe->writer_asleep, 0, memory_order_seq_cst); /* nobody there to wake any more */
-        zu_pipe_publish(pipe, ZU_CHUNK_EOF);
+        if (pipe->conflates)
+            zu_pipe_conflate_end(pipe);
+        else
+            zu_pipe_publish(pipe, ZU_CHUNK_EOF);
     }
     zu_pipe_unref(pipe);
 }
