@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* libzmq's known faults, each by its number: what was done to it must not harm us. Others live with their units. */
+#include "rawpeer.h"
+
+enum { LAST_MS = 200 };
+
+static long rss_kib(void)
+{
+    char line[128];
+    long kib = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && fgets(line, sizeof line, status))
+        if (sscanf(line, "VmRSS: %ld", &kib) == 1)
+            break;
+    fclose(status);
+    return kib;
+}
+
+/*
+ * A v2 frame whose 64-bit size, added to the place in the receive buffer, wraps: the decoder then thought that it lay in
+ * the buffer, and wrote past it. With MAXMSGSIZE off, as by default.
+ */
+Test(cve, cve_2019_6250_a_size_that_wraps)
+{
+    static const char *const heads[] = {"\x02\xff\xff\xff\xff\xff\xff\xff\xff", "\x02\xff\xff\xff\xff\xff\xff\xf0\x00",
+                                        "\x02\x7f\xff\xff\xff\xff\xff\xff\xff", "\x03\xff\xff\xff\xff\xff\xff\xff\xf0"};
+    void *context = zmq_ctx_new();
+    char text[KIT_ENDPOINT_SIZE], page[4096];
+    void *victim = kit_socket(context, ZMQ_PULL), *friend = kit_socket(context, ZMQ_PUSH);
+    kit_bind(victim, "tcp", text);
+    KIT_OK(zmq_connect(friend, text));
+    memset(page, 'A', sizeof page);
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        int fd = raw_connect(text);
+        raw_shake(fd, RAW_READY_PUSH);
+        raw_say(fd, heads[i], 9);
+        for (int more = 0; more < 64; more++)
+            raw_say(fd, page, sizeof page);
+        kit_send_text(friend, "still here", 0);
+        kit_recv_text(victim, "still here");
+        close(fd);
+    }
+    KIT_OK(zmq_close(friend));
+    KIT_OK(zmq_close(victim));
+    KIT_OK(zmq_ctx_term(context));
+}
+
+/*
+ * A server that begins a message and never ends it, connection after connection: a client without authentication kept
+ * each beginning for good.
+ */
+Test(cve, cve_2021_20234_messages_that_never_end, .timeout = 100)
+{
+    enum { PART = 256 * 1024, ROUNDS = KIT_SANITIZED ? 60 : 240 };
+    void *context = zmq_ctx_new();
+    char text[KIT_ENDPOINT_SIZE];
+    static uint8_t part[PART];
+    int listener = raw_listen(text);
+    void *victim = kit_socket(context, ZMQ_PULL);
+    kit_set(victim, ZMQ_RECONNECT_IVL, 1);
+    KIT_OK(zmq_connect(victim, text));
+    long before_kib = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        int fd = raw_accept(listener);
+        raw_shake(fd, RAW_READY_PUSH);
+        raw_say(fd, "\x03\0\0\0\0\0\x04\0\0", 9); /* MORE follows */
+        raw_say(fd, part, PART);
+        close(fd);
+        if (i == ROUNDS / 4)
+            before_kib = rss_kib();
+    }
+    long limit_kib = before_kib + 8 * 1024; /* kept, they would be 45 MiB */
+    if (!KIT_SANITIZED)
+        cr_assert_leq(rss_kib(), limit_kib, "%ld KiB, then %ld", before_kib, rss_kib());
+    char none;
+    kit_set(victim, ZMQ_RCVTIMEO, LAST_MS);
+    KIT_FAILS(EAGAIN, zmq_recv(victim, &none, 1, 0));
+    close(listener);
+    KIT_OK(zmq_close(victim));
+    KIT_OK(zmq_ctx_term(context));
+}
