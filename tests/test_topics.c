@@ -309,6 +309,7 @@ Test(topics, a_match_outlasts_changes_but_not_a_departure)
     cr_assert_eq(matched_set(), 7u);
     model_depart(1);
     cr_assert_eq(matched_set(), 5u);
+    cr_assert_not(zu_topics_is_matched(&topics, &crowd[1]));
     model_depart(0);
     model_add(0, "b", 1);
     cr_assert_eq(matched_set(), 4u);
@@ -367,6 +368,29 @@ Test(topics, every_letter_at_every_end)
     cr_assert_eq(zu_topics_count(&topics), 256 * sizeof text);
     text[0] = 254;
     cr_assert_eq(match(text, sizeof text), 1u << 254 % CROWD);
+    end();
+}
+
+/* A peer that comes and goes with ever new prefixes leaves neither room nor stems behind. */
+Test(topics, what_is_gone_leaves_no_trace)
+{
+    unsigned touched, stems = 0;
+    begin();
+    model_add(0, "stays here", 10);
+    size_t bytes = zu_topics_bytes(&topics);
+    for (uint64_t n = 0; n < 10000; n++)
+        cr_assert_eq(zu_topics_add(&topics, &n, sizeof n, &crowd[1], &touched), 0);
+    for (uint64_t n = 0; n < 10000; n++)
+        cr_assert_eq(zu_topics_remove(&topics, &n, sizeof n, &crowd[1], &touched), 0);
+    cr_assert_leq(zu_topics_bytes(&topics), bytes + 64);
+    for (uint64_t n = 0; n < 10000; n++) {
+        cr_assert_eq(zu_topics_add(&topics, &n, sizeof n, &crowd[1], &touched), 0);
+        cr_assert_eq(zu_topics_remove(&topics, &n, sizeof n, &crowd[1], &touched), 0);
+    }
+    for (uint32_t i = 0; i < topics.slot_count; i++)
+        stems += (unsigned)__builtin_popcount(topics.stems[i]);
+    cr_assert_leq(stems, topics.slot_count);
+    cr_assert_eq(match("stays here", 10), 1u);
     end();
 }
 
