@@ -2,6 +2,7 @@
 /*
  * zmq_poll: looks at every item; when none is ready it sleeps and looks again. One socket alone sleeps on its own word;
  * several, or descriptors, sleep in poll(2) on the sockets' event descriptors.
+ * What this thread has sent goes first, by whichever socket.
  * Fails before it sleeps on bad items, and afterwards with EINTR or ETERM.
  */
 #include "api.h"
@@ -34,6 +35,7 @@ static short zmq_events(short ready, short wanted)
 static int look_at_sockets(zmq_pollitem_t *items, int count)
 {
     int ready = 0;
+    zu_batches_look();
     for (int i = 0; i < count; i++) {
         items[i].revents = 0;
         if (!items[i].socket)
@@ -41,7 +43,6 @@ static int look_at_sockets(zmq_pollitem_t *items, int count)
         struct zu_socket *socket = api_socket(items[i].socket);
         if (!socket)
             return -ENOTSOCK;
-        zu_socket_flush_old(socket);
         int err = zu_socket_enter(socket);
         if (err)
             return err;
@@ -116,6 +117,8 @@ static int poll_with(zmq_pollitem_t *items, int count, struct pollfd *fds, uint6
         int ready = look_at_sockets(items, count);
         if (ready < 0)
             return ready;
+        if (!ready)
+            zu_batches_flush();
         bool no_wait = ready || late || until_ns == 0;
         if (!no_wait)
             rest(items, count);
@@ -131,6 +134,8 @@ static int poll_one_socket(zmq_pollitem_t *item, uint64_t until_ns)
 {
     for (bool late = false;;) {
         int ready = look_at_sockets(item, 1);
+        if (!ready)
+            zu_batches_flush();
         if (ready || late || until_ns == 0)
             return ready;
         int err = zu_socket_wait(item->socket, until_ns);

@@ -51,6 +51,7 @@ static void fork_parent(void)
 
 static void fork_child(void)
 {
+    zu_batches_forked();
     zu_list_each(link, after, &all)
     {
         struct zu_context *context = zu_container_of(link, struct zu_context, link);
@@ -341,6 +342,7 @@ int zu_context_term(struct zu_context *context)
         context_free(context);
         return 0;
     }
+    zu_batches_flush();
     pthread_mutex_lock(&context->lock);
     stop_sockets(context);
     int err = wait_emptied(context);

@@ -321,11 +321,8 @@ int zu_socket_check(struct zu_socket *socket)
 int zu_socket_refresh(struct zu_socket *socket)
 {
     struct zu_drive *drive = zu_socket_has_drive(socket);
-    if (drive) {
-        drive->attends = true;
-        zu_drive_step(drive);
-        drive->attends = false;
-    }
+    if (drive)
+        zu_drive_refresh(drive);
     return zu_socket_check(socket);
 }
 

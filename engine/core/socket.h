@@ -112,7 +112,8 @@ ZU_INLINE int zu_socket_send(struct zu_socket *socket, struct zu_part *part, int
     struct zu_drive *drive = NULL;
     if (zu_unlikely(socket->ways)) {
         drive = zu_socket_has_drive(socket);
-        if (socket->ways != ZU_SEND_DRIVES || !drive->messages)
+        /* Another thread's drive is not looked into: that one may just be handing over its batch. */
+        if (socket->ways != ZU_SEND_DRIVES || drive->batches != zu_batches_here || !drive->messages)
             return zu_socket_send_mindful(socket, part, flags);
     }
     int err = zu_socket_hand_in(socket, part, flags);
@@ -121,17 +122,10 @@ ZU_INLINE int zu_socket_send(struct zu_socket *socket, struct zu_part *part, int
     return err;
 }
 
-/* Inline, at another call than a send. */
-ZU_INLINE void zu_socket_flush_old(struct zu_socket *socket)
-{
-    if (zu_unlikely(socket->ways & ZU_SEND_DRIVES))
-        zu_drive_flush_old(zu_socket_has_drive(socket));
-}
-
 /* Views the next frame in, which the caller takes from its pipe and then calls zu_socket_taken. Errors as above. */
 ZU_INLINE int zu_socket_peek(struct zu_socket *socket, struct zu_view *ret_view, int flags)
 {
-    zu_socket_flush_old(socket);
+    zu_batches_look();
     int err = zu_socket_enter(socket);
     if (zu_likely(!err))
         err = socket->pattern.ops->peek(&socket->pattern, ret_view);
@@ -161,7 +155,7 @@ ZU_INLINE void zu_socket_waited(struct zu_socket *socket)
 {
     socket->ways |= ZU_SEND_ANSWERS;
 }
-/* Rests, then sleeps until something was posted: 0, -EINTR, -ETIMEDOUT. */
+/* Hands over the thread's batches, rests, then sleeps until something was posted: 0, -EINTR, -ETIMEDOUT. */
 int zu_socket_wait(struct zu_socket *socket, uint64_t until_ns);
 /* Inline: moves what can be moved without sleeping. Then as zu_socket_check. */
 int zu_socket_refresh(struct zu_socket *socket);
