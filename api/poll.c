@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * zmq_poll: looks at every item; when none is ready it sleeps and looks again. One socket alone sleeps on its own word;
- * several, or descriptors, sleep in poll(2) on the sockets' event descriptors.
+ * several, or descriptors, sleep in poll(2) on the sockets' event descriptors, after a spin on the first socket's budget.
  * What this thread has sent goes first, by whichever socket.
  * Fails before it sleeps on bad items, and afterwards with EINTR or ETERM.
  */
@@ -13,7 +13,10 @@
 #include "base/clock.h"
 #include "mem/alloc.h"
 
-enum { ON_STACK = ZMQ_POLLITEMS_DFLT };
+enum {
+    ON_STACK = ZMQ_POLLITEMS_DFLT,
+    FDS_EVERY = 8, /* of so many looks in a spin, one is at plain descriptors too: it costs a call to the kernel */
+};
 
 static short fd_events(short events)
 {
@@ -108,6 +111,44 @@ static void rest(zmq_pollitem_t *items, int count)
     }
 }
 
+static struct zu_spinner *spinner_of(const zmq_pollitem_t *items, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (items[i].socket)
+            return &((struct zu_socket *)items[i].socket)->spinner;
+    }
+    return NULL;
+}
+
+static bool has_plain_fds(const zmq_pollitem_t *items, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (!items[i].socket && items[i].fd >= 0)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Looks until something is ready, for the budget. The number of ready sockets, or a negative errno; a ready descriptor is
+ * for the next poll(2) to tell. The last look is at the sockets: their event descriptors may have been drained.
+ */
+static int spin(zmq_pollitem_t *items, int count, struct pollfd *fds, uint64_t until_ns)
+{
+    struct zu_spinner *spinner = spinner_of(items, count);
+    if (!spinner || !zu_spin_begin(spinner, until_ns))
+        return 0;
+    bool has_fds = has_plain_fds(items, count);
+    int ready, fds_ready = 0;
+    unsigned looks = 0;
+    do {
+        if (has_fds && looks++ % FDS_EVERY == 0)
+            fds_ready = look_at_fds(items, count, fds, 0);
+        ready = fds_ready < 0 ? fds_ready : look_at_sockets(items, count);
+    } while (!ready && !fds_ready && zu_spin_on_after(spinner, (unsigned)count));
+    return ready;
+}
+
 static int poll_with(zmq_pollitem_t *items, int count, struct pollfd *fds, uint64_t until_ns)
 {
     int err = fill_fds(items, count, fds);
@@ -119,10 +160,14 @@ static int poll_with(zmq_pollitem_t *items, int count, struct pollfd *fds, uint6
             return ready;
         if (!ready)
             zu_batches_flush();
-        bool no_wait = ready || late || until_ns == 0;
-        if (!no_wait)
+        bool waits = !ready && !late && until_ns != 0;
+        if (waits) {
             rest(items, count);
-        int fds_ready = look_at_fds(items, count, fds, no_wait ? 0 : until_ns);
+            ready = spin(items, count, fds, until_ns);
+            if (ready < 0)
+                return ready;
+        }
+        int fds_ready = look_at_fds(items, count, fds, waits && !ready ? until_ns : 0);
         if (fds_ready < 0)
             return fds_ready;
         if (ready + fds_ready || late || until_ns == 0)

@@ -47,7 +47,8 @@ ZURING_EXPORT const char *zuring_version(void);
  *
  * ZURING_SPIN_US (ZURING_SPIN_US=50): how long a thread looks again and again before it sleeps, in microseconds, 0 to
  *   1000000; 0 by default. For callers that wait, and for the threads of the background. It costs a processor while it
- *   lasts, and saves the wake-up when something comes in that time.
+ *   lasts, and saves the wake-up when something comes in that time. A signal that is handled in that time does not end
+ *   the call with EINTR; one that comes in the sleep does.
  * ZURING_FLUSH_BYTES, ZURING_FLUSH_US (the same): inline streams, see above; 131072 bytes from 1 on, and 20 microseconds,
  *   0 to 1000000.
  * ZURING_CPUS (ZURING_CPUS=2,3): for zmq_ctx_set_ext, a text: the processor of each background thread in turn. Cannot be

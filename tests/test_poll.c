@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include "core/socket.h"
 #include "kit.h"
+#include "zuring.h"
 
 #include <poll.h>
 #include <sys/epoll.h>
@@ -113,6 +115,68 @@ static void recv_spinning(void *socket)
 {
     char byte;
     KIT_UNTIL_SPINNING(zmq_recv(socket, &byte, 1, ZMQ_DONTWAIT) == 1);
+}
+
+static int send_late(void *socket)
+{
+    poll(NULL, 0, 20);
+    return zmq_send(socket, "late", 4, 0);
+}
+
+static int write_late(void *fd)
+{
+    poll(NULL, 0, 20);
+    return (int)write(*(int *)fd, "late", 4);
+}
+
+/* The first socket's budget is used, and its pauses are kept. */
+static void spin_in_vain(zmq_pollitem_t *items, bool spins)
+{
+    struct zu_spinner *spinner = &((struct zu_socket *)items[1].socket)->spinner;
+    cr_assert_eq(zmq_poll(items, 3, 2), 0);
+    cr_assert_eq(spinner->turns > 0, spins);
+    spinner->turns = 0;
+    spinner->off_ns = ZU_NEVER;
+    cr_assert_eq(zmq_poll(items, 3, 2), 0);
+    cr_assert_eq(spinner->turns, 0, "others need the processor");
+    spinner->off_ns = 0;
+}
+
+Test(poll, several_items_are_spun_over_as_one)
+{
+    for (int spins = 0; spins < 2; spins++) {
+        void *context = zmq_ctx_new();
+        KIT_OK(zmq_ctx_set(context, ZURING_SPIN_US, spins * 1000000));
+        void *quiet = kit_socket(context, ZMQ_PULL), *to = kit_socket(context, ZMQ_PULL);
+        void *from = kit_socket(context, ZMQ_PUSH);
+        char text[KIT_ENDPOINT_SIZE];
+        int ends[2];
+        cr_assert_eq(pipe(ends), 0);
+        zmq_pollitem_t items[] = {
+            {.fd = ends[0], .events = ZMQ_POLLIN},
+            {.socket = quiet, .events = ZMQ_POLLIN},
+            {.socket = to, .events = ZMQ_POLLIN},
+        };
+        KIT_OK(zmq_connect(from, kit_bind(to, "tcp", text)));
+        spin_in_vain(items, spins);
+        struct kit_thread thread;
+        kit_thread_start(&thread, write_late, &ends[1]);
+        cr_assert_eq(zmq_poll(items, 3, KIT_WAIT_MS), 1);
+        cr_assert_eq(items[0].revents, ZMQ_POLLIN);
+        cr_assert_eq(kit_thread_join(&thread), 0);
+        char skipped[4];
+        cr_assert_eq(read(ends[0], skipped, 4), 4);
+        kit_thread_start(&thread, send_late, from);
+        cr_assert_eq(zmq_poll(items, 3, KIT_WAIT_MS), 1);
+        cr_assert_eq(items[2].revents, ZMQ_POLLIN);
+        cr_assert_eq(kit_thread_join(&thread), 0);
+        KIT_OK(zmq_close(quiet));
+        KIT_OK(zmq_close(from));
+        KIT_OK(zmq_close(to));
+        KIT_OK(zmq_ctx_term(context));
+        close(ends[0]);
+        close(ends[1]);
+    }
 }
 
 /* A wake-up that comes behind its note leaves a descriptor readable for nothing: poll must not spin over it. */
