@@ -322,13 +322,16 @@ static void context_free(struct zu_context *context)
     zu_free(context, sizeof *context);
 }
 
-/* Under the lock, which is let go while asleep. */
+/* Under the lock, which is let go while asleep. Where the keeper's thread was refused, this one drives what lingers. */
 static int wait_emptied(struct zu_context *context)
 {
+    bool alone = context->is_inline && context->socket_count && !zu_keeper_is_there(&context->keeper);
     while (context->socket_count) {
         uint32_t seen = atomic_load_explicit(&context->departures, memory_order_relaxed);
         pthread_mutex_unlock(&context->lock);
-        int err = zu_futex_wait(&context->departures, seen, ZU_NEVER);
+        if (alone)
+            zu_keeper_stand_in(&context->keeper);
+        int err = zu_futex_wait(&context->departures, seen, alone ? zu_clock_ns() + ZU_KEEPER_LOOK_NS : ZU_NEVER);
         pthread_mutex_lock(&context->lock);
         if (err == -EINTR)
             return err;
