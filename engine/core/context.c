@@ -14,6 +14,7 @@
 #include "core/socket.h"
 #include "flow/pipe_wake.h"
 #include "io/uring.h"
+#include "link/resolve.h"
 #include "mem/alloc.h"
 #include "mem/buf.h"
 #include "mem/chunk.h"
@@ -34,6 +35,7 @@ static void fork_before(void)
     pthread_mutex_lock(&all_lock);
     zu_list_each(link, after, &all)
         pthread_mutex_lock(&zu_container_of(link, struct zu_context, link)->lock);
+    zu_resolve_lock();
     zu_inproc_lock();
     zu_buf_pool_lock();
     zu_chunk_pool_lock();
@@ -44,6 +46,7 @@ static void fork_parent(void)
     zu_chunk_pool_unlock();
     zu_buf_pool_unlock();
     zu_inproc_unlock();
+    zu_resolve_unlock();
     zu_list_each(link, after, &all)
         pthread_mutex_unlock(&zu_container_of(link, struct zu_context, link)->lock);
     pthread_mutex_unlock(&all_lock);
@@ -59,6 +62,7 @@ static void fork_child(void)
         zu_list_each(at, next, &context->sockets)
             zu_socket_forked(zu_container_of(at, struct zu_socket, link));
     }
+    zu_resolve_forked();
     fork_parent();
     zu_list_each(link, after, &all)
     {

@@ -183,7 +183,6 @@ int zu_socket_set(struct zu_socket *socket, int number, const void *value, size_
 int zu_socket_get(struct zu_socket *socket, int number, void *value, size_t *size);
 /* -ENOTSUP: what the options ask for is not built, so a bind, or a connect, by a stream transport must not go ahead. */
 int zu_socket_can_link(const struct zu_socket *socket);
-int zu_socket_can_dial(const struct zu_socket *socket, const struct zu_transport *transport);
 struct zu_settings *zu_socket_settings(const struct zu_socket *socket);
 
 #endif

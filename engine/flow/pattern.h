@@ -38,6 +38,7 @@ struct zu_pattern_ops {
     const char *name; /* as on the wire */
     unsigned can;     /* ZU_POLL_ bits: whether it ever sends, ever receives */
     bool hears;       /* it never receives, but reads its peers' records all the same */
+    bool connects_once; /* a second connect to the same stream endpoint counts for nothing (DEALER, REQ, PUB, SUB) */
     /* Makes and frees what `own` points to. NULL: nothing. init: 0 or -ENOMEM. */
     int (*init)(struct zu_pattern *pattern);
     void (*fini)(struct zu_pattern *pattern);
