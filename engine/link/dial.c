@@ -35,7 +35,7 @@ static void run_end(struct zu_note *note)
 
 static void tell_over(struct zu_dial *dial)
 {
-    if (!dial->hung_up && !dial->stopped && zu_mailbox_post(dial->home.box, &dial->end->note))
+    if (dial->end && !dial->hung_up && !dial->stopped && zu_mailbox_post(dial->home.box, &dial->end->note))
         dial->end = NULL;
 }
 

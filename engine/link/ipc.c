@@ -62,7 +62,8 @@ static int ipc_listen(const char *address, const struct zu_settings *settings, s
     ret_listening->residue = NULL;
     if (settings->use_fd >= 0) {
         ret_listening->fd = settings->use_fd;
-        return listen_name(settings->use_fd, ret_listening);
+        int err = zu_sockopt_adopt(settings->use_fd);
+        return err ? err : listen_name(settings->use_fd, ret_listening);
     }
     struct zu_ipc_path *path = zu_alloc_zero(sizeof *path);
     if (!path)

@@ -62,7 +62,8 @@ static int tcp_listen(const char *address, const struct zu_settings *settings, s
     ret_listening->residue = NULL;
     if (settings->use_fd >= 0) {
         ret_listening->fd = settings->use_fd;
-        return listen_name(settings->use_fd, ret_listening);
+        int err = zu_sockopt_adopt(settings->use_fd);
+        return err ? err : listen_name(settings->use_fd, ret_listening);
     }
     struct zu_inet inet;
     int err = zu_inet_bind_resolve(address, settings->ipv6, &inet);
