@@ -132,8 +132,7 @@ static bool is_trying(const struct zu_dial *dial)
 static bool never_retries(const struct zu_dial *dial)
 {
     const struct zu_settings *settings = dial->home.settings;
-    bool is_left = dial->stopped && dial->disconnected;
-    return settings->reconnect_ms <= 0 || (is_left && (settings->reconnect_stop & ZU_STOP_DISCONNECTED));
+    return settings->reconnect_ms <= 0 || (dial->left && (settings->reconnect_stop & ZU_STOP_DISCONNECTED));
 }
 
 static void retry_later(struct zu_dial *dial)
@@ -364,6 +363,7 @@ static void run_stop(struct zu_note *note)
 {
     struct zu_dial *dial = zu_container_of(note, struct zu_dial, stop);
     dial->stopped = true;
+    dial->left = dial->disconnected;
     if (dial->over)
         free_if_done(dial);
     else if (dial->hung_up && !is_trying(dial) && never_retries(dial))

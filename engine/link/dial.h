@@ -40,6 +40,7 @@ struct zu_dial {
     bool over;                     /* no more attempts */
     bool owes;                     /* a connection is to be made: zu_shard_owe */
     bool stopped;                  /* stop has come: free when all is over */
+    bool left;                     /* it came by zmq_disconnect */
 };
 
 /*
