@@ -72,7 +72,7 @@ static int settings_proxy(struct zu_settings *settings, const struct zu_options 
 {
     if (!options->socks_proxy.size)
         return 0;
-    const struct zu_option_bytes *user = &options->socks_username, *password = &options->socks_password;
+    const struct zu_bytes *user = &options->socks_username, *password = &options->socks_password;
     struct zu_socks_login login = {user->data, user->size, password->data, password->size};
     settings->proxy = zu_proxy_new((const char *)options->socks_proxy.data, &login);
     return settings->proxy ? 0 : -ENOMEM;
