@@ -8,6 +8,7 @@
 #include "link/dial.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "flow/pipe_drain.h"
 #include "link/outlet.h"
@@ -15,13 +16,19 @@
 
 static void attempt(struct zu_dial *dial);
 
+static void tell(struct zu_dial *dial, enum zu_event event, uint64_t value)
+{
+    const struct zu_names names = {.local = "", .remote = dial->text};
+    zu_watch_raise(dial->home.watch, event, value, &names);
+}
+
 static void free_if_done(struct zu_dial *dial)
 {
     if (!dial->stopped || !dial->over || dial->conn || dial->connect.busy)
         return;
     atomic_fetch_sub_explicit(&dial->shard->load, 1, memory_order_relaxed);
     zu_home_fini(&dial->home);
-    zu_free(dial->address, dial->address_size);
+    zu_free(dial->text, dial->text_size);
     zu_free(dial, sizeof *dial);
 }
 
@@ -94,8 +101,11 @@ static void retry_later(struct zu_dial *dial)
         give_up(dial);
         return;
     }
-    if (zu_shard_timer(dial->shard, &dial->retry, retry_delay_ms(dial) * ZU_NS_PER_MS) < 0)
+    uint32_t delay_ms = retry_delay_ms(dial);
+    if (zu_shard_timer(dial->shard, &dial->retry, delay_ms * ZU_NS_PER_MS) < 0)
         give_up(dial);
+    else
+        tell(dial, ZU_EVENT_CONNECT_RETRIED, delay_ms);
 }
 
 /* Set until the dial is over, if only to never: a timer that is set can be set anew without memory. */
@@ -212,7 +222,13 @@ static void conn_closed(struct zu_conn *conn, int err)
     retry_later(dial);
 }
 
-static const struct zu_conn_owner conn_owner = {.ready = conn_ready, .closed = conn_closed};
+static const char *conn_dialled(const struct zu_conn *conn)
+{
+    const struct zu_dial *dial = conn->owner_data;
+    return dial->text;
+}
+
+static const struct zu_conn_owner conn_owner = {.ready = conn_ready, .closed = conn_closed, .dialled = conn_dialled};
 
 static void connected(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk)
 {
@@ -225,6 +241,7 @@ static void connected(struct zu_op *op, int result, unsigned flags, struct zu_ch
     dial->target.fd = -1;
     if (result < 0 || dial->over) {
         driver->ops->close(driver, fd);
+        tell(dial, ZU_EVENT_CLOSED, (uint64_t)fd);
         if (dial->over)
             free_if_done(dial);
         else if (result == -ECONNREFUSED && (dial->home.settings->reconnect_stop & ZU_STOP_REFUSED))
@@ -249,6 +266,8 @@ static void attempt(struct zu_dial *dial)
         retry_later(dial);
         return;
     }
+    if (dial->transport->delays)
+        tell(dial, ZU_EVENT_CONNECT_DELAYED, EINPROGRESS);
     driver->ops->connect(driver, &dial->connect, dial->target.fd, (struct sockaddr *)&dial->target.address,
                          dial->target.size);
     int timeout_ms = dial->home.settings->connect_timeout_ms;
@@ -280,20 +299,21 @@ static void run_stop(struct zu_note *note)
 struct zu_dial *zu_dial_new(struct zu_shard *shard, const struct zu_home *home, const struct zu_transport *transport,
                             const char *address, struct zu_peer *peer)
 {
-    size_t size = strlen(address) + 1;
+    size_t address_at = strlen(transport->scheme) + 3, size = address_at + strlen(address) + 1;
     struct zu_dial *dial = zu_alloc_zero(sizeof *dial);
-    char *copy = dial ? zu_alloc(size) : NULL;
-    if (!copy) {
+    char *text = dial ? zu_alloc(size) : NULL;
+    if (!text) {
         if (dial)
             zu_free(dial, sizeof *dial);
         return NULL;
     }
-    memcpy(copy, address, size);
+    snprintf(text, size, "%s://%s", transport->scheme, address);
     dial->shard = shard;
     dial->home = zu_home_copy(home);
     dial->transport = transport;
-    dial->address = copy;
-    dial->address_size = size;
+    dial->text = text;
+    dial->text_size = size;
+    dial->address = text + address_at;
     dial->start.run = run_start;
     dial->stop.run = run_stop;
     dial->peer = peer;

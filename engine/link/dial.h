@@ -10,8 +10,9 @@ struct zu_dial {
     struct zu_shard *shard;               /* where it lives */
     struct zu_home home;                  /* for whom */
     const struct zu_transport *transport; /* how */
-    char *address;                        /* where to: text behind "scheme://", resolved at each attempt; owned */
-    size_t address_size;                  /* bytes of it, with NUL */
+    char *text;                           /* the endpoint as it was given; owned */
+    size_t text_size;                     /* bytes of it, with NUL */
+    const char *address;                  /* where to: behind its "scheme://", resolved at each attempt */
 
     /* Notes from the socket, each once. After stop the socket forgets the dial. */
     struct zu_note start;

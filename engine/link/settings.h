@@ -11,6 +11,7 @@
 #include "flow/peer.h"
 #include "link/accept_filter.h"
 #include "link/sockopt.h"
+#include "link/watch.h"
 #include "wire/mechanism.h"
 
 #define ZU_ROUTING_ID_MAX 255
@@ -59,6 +60,7 @@ struct zu_home {
     struct zu_mailbox *box;              /* where it hears; a reference for each copy */
     struct zu_settings *settings;        /* a reference for each copy */
     void *endpoint;                      /* the socket's own mark, given to the peers that come by it */
+    struct zu_watch *watch;              /* who is told what happens; lives as long as `box` */
 };
 
 struct zu_home zu_home_copy(const struct zu_home *home);
