@@ -124,6 +124,7 @@ static int out_new(struct zu_context *context, const char *endpoint, int type, s
     if (err)
         return err;
     out->options.linger_ms = 0;
+    out->deaf = true;
     err = zu_socket_bind(out, endpoint);
     if (err)
         zu_socket_close(out);

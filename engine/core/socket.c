@@ -114,7 +114,8 @@ static void hang_up(struct zu_socket *socket, struct zu_peer *peer, int linger_m
 /* A socket that never receives has nothing to wait for. */
 static void in_end_if_deaf(struct zu_socket *socket, struct zu_peer *peer)
 {
-    if (!(socket->pattern.ops->can & ZU_POLL_IN) && !socket->pattern.ops->hears)
+    const struct zu_pattern_ops *ops = socket->pattern.ops;
+    if (socket->deaf || (!(ops->can & ZU_POLL_IN) && !ops->hears))
         in_end(socket, peer);
 }
 

@@ -28,6 +28,7 @@ struct zu_socket {
     _Atomic unsigned state;        /* enum zu_socket_state; relaxed: set by a note on the using thread, or by atfork */
     struct zu_pattern pattern;     /* who gets and gives messages */
     bool rcvmore;                  /* the last part received has more behind it */
+    bool deaf;                     /* its user never receives: who has gone is not waited for to be read */
     uint8_t ways;                  /* ZU_SEND_ bits */
     struct zu_spinner spinner;     /* the using thread: before it sleeps */
 
