@@ -597,12 +597,11 @@ static void *churn_main(void *arg)
 {
     struct churn *churn = arg;
     while (!churn->over) {
-        void *client = zmq_socket(churn->context, ZMQ_PUSH);
-        if (!client) /* those before are still being taken apart */
-            continue;
-        kit_set(client, ZMQ_LINGER, 0);
+        void *client = kit_socket(churn->context, ZMQ_PUSH);
+        kit_set(client, ZMQ_IMMEDIATE, 1); /* so that the send waits for the connection */
+        kit_set(client, ZMQ_SNDTIMEO, 20);
         KIT_OK(zmq_connect(client, churn->text));
-        zmq_send(client, "x", 1, ZMQ_DONTWAIT);
+        zmq_send(client, "x", 1, 0);
         KIT_OK(zmq_close(client));
     }
     return NULL;
