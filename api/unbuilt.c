@@ -22,21 +22,6 @@ static void *unbuilt_null(void)
     return NULL;
 }
 
-int zmq_socket_monitor(void *socket, const char *endpoint, int events)
-{
-    return unbuilt();
-}
-
-int zmq_socket_monitor_versioned(void *socket, const char *endpoint, uint64_t events, int event_version, int type)
-{
-    return unbuilt();
-}
-
-int zmq_socket_monitor_pipes_stats(void *socket)
-{
-    return unbuilt();
-}
-
 int zmq_join(void *socket, const char *group)
 {
     return unbuilt();

@@ -168,13 +168,14 @@ ZMQ_EXPORT int zmq_poller_fd(void *poller, zmq_fd_t *fd);
 #define ZMQ_EVENT_ALL_V1 ZMQ_EVENT_ALL
 #define ZMQ_EVENT_ALL_V2 (ZMQ_EVENT_ALL_V1 | ZMQ_EVENT_PIPES_STATS)
 
-/* zmq_socket_monitor() through a socket of `type` PAIR, PUB or PUSH. Version 1 writes its frames; version 2 writes
+/* zmq_socket_monitor() through a socket of `type` PAIR, PUB or PUSH, as far as it is built. Version 1 writes its frames; version 2 writes
  * uint64 event, uint64 count, that many uint64 values, local and remote endpoint, a frame each.
  * Errors: those of zmq_socket_monitor(), EINVAL (version or type). */
 ZMQ_EXPORT int zmq_socket_monitor_versioned(void *socket, const char *endpoint, uint64_t events, int event_version,
                                             int type);
 
-/* Emits ZMQ_EVENT_PIPES_STATS for every peer. Errors: EINVAL (not monitored), EAGAIN (no peers), ETERM, ENOTSOCK. */
+/* Emits ZMQ_EVENT_PIPES_STATS for every peer, with what its queues hold now; a peer that is not connected yet has the
+ * endpoint that was given to zmq_connect(). Errors: EINVAL (not monitored), EAGAIN (no peers), ETERM, ENOTSOCK. */
 ZMQ_EXPORT int zmq_socket_monitor_pipes_stats(void *socket);
 
 #endif

@@ -90,6 +90,14 @@ struct zuring_peer_counts {
  */
 ZURING_EXPORT int zuring_peers(void *socket, struct zuring_peer_counts *counts, size_t *count);
 
+/*
+ * How many events of the socket (zmq_socket_monitor) were wanted and given up since it was made: nobody was connected to the
+ * monitor's endpoint, or the reader's and the monitor's limits (RCVHWM + 1000) were reached. Monitoring never holds
+ * anything up: what does not fit is dropped, whole. Any thread.
+ * 0, or -1 with errno ENOTSOCK, EFAULT (NULL count). zuring's own.
+ */
+ZURING_EXPORT int zuring_monitor_dropped(void *socket, uint64_t *count);
+
 #undef ZURING_EXPORT
 
 #ifdef __cplusplus

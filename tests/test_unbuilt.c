@@ -12,10 +12,6 @@
 
 static void sockets_lack(void *socket)
 {
-    IS_UNBUILT(-1, zmq_socket_monitor(socket, "inproc://monitor", ZMQ_EVENT_ALL));
-    IS_UNBUILT(-1, zmq_socket_monitor(socket, NULL, 0));
-    IS_UNBUILT(-1, zmq_socket_monitor_versioned(socket, "inproc://monitor", ZMQ_EVENT_ALL, 2, ZMQ_PAIR));
-    IS_UNBUILT(-1, zmq_socket_monitor_pipes_stats(socket));
     IS_UNBUILT(-1, zmq_join(socket, "group"));
     IS_UNBUILT(-1, zmq_leave(socket, "group"));
     IS_UNBUILT(0u, zmq_connect_peer(socket, "tcp://127.0.0.1:1"));

@@ -63,6 +63,7 @@ static void socket_release(struct zu_mailbox *box)
     struct zu_context *context = socket->context;
     int fd = atomic_load_explicit(&socket->event_fd, memory_order_relaxed);
     struct zu_drive *drive = atomic_load_explicit(&socket->drive, memory_order_relaxed);
+    zu_monitor_fini(&socket->monitor); /* here: what was bound or connected told of its end until now */
     if (drive) /* not with the close: a poster may have been about to wake its shard */
         zu_drive_unref(drive);
     else if (fd >= 0)
@@ -113,7 +114,8 @@ static void hang_up(struct zu_socket *socket, struct zu_peer *peer, int linger_m
 /* A socket that never receives has nothing to wait for. */
 static void in_end_if_deaf(struct zu_socket *socket, struct zu_peer *peer)
 {
-    if (!(socket->pattern.ops->can & ZU_POLL_IN) && !socket->pattern.ops->hears)
+    const struct zu_pattern_ops *ops = socket->pattern.ops;
+    if (socket->deaf || (!(ops->can & ZU_POLL_IN) && !ops->hears))
         in_end(socket, peer);
 }
 
@@ -270,9 +272,11 @@ int zu_socket_new(struct zu_context *context, unsigned type, struct zu_socket **
     zu_list_init(&socket->peers);
     zu_list_init(&socket->endpoints);
     socket->stop.run = run_stop;
+    zu_monitor_init(&socket->monitor);
     if (!err)
         err = zu_context_enter(context, &socket->link);
     if (err) {
+        zu_monitor_fini(&socket->monitor);
         zu_pattern_fini(&socket->pattern);
         zu_free(socket, sizeof *socket);
         return err;
@@ -365,6 +369,7 @@ void zu_socket_close(struct zu_socket *socket)
         in_end(socket, peer);
         release_if_over(peer);
     }
+    zu_monitor_tend(&socket->monitor); /* it may have been its own listener */
     struct zu_drive *drive = zu_socket_has_drive(socket);
     if (drive)
         zu_drive_release(drive);

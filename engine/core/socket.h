@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "core/context.h"
+#include "core/monitor.h"
 #include "core/option.h"
 #include "flow/pattern.h"
 #include "link/dial.h"
@@ -27,6 +28,7 @@ struct zu_socket {
     _Atomic unsigned state;        /* enum zu_socket_state; relaxed: set by a note on the using thread, or by atfork */
     struct zu_pattern pattern;     /* who gets and gives messages */
     bool rcvmore;                  /* the last part received has more behind it */
+    bool deaf;                     /* its user never receives: who has gone is not waited for to be read */
     uint8_t ways;                  /* ZU_SEND_ bits */
     struct zu_spinner spinner;     /* the using thread: before it sleeps */
 
@@ -37,6 +39,7 @@ struct zu_socket {
     _Atomic(struct zu_drive *) drive; /* inline, from the first endpoint on; seq_cst as event_fd. In place of the two above */
 
     /* The using thread. */
+    struct zu_monitor monitor;     /* whom events are told; a lock of its own */
     struct zu_options options;     /* as set */
     struct zu_context *context;    /* its context, which outlives it */
     unsigned type;                 /* ZMQ_PUSH and so on */
@@ -173,6 +176,9 @@ int zu_socket_forget(struct zu_socket *socket, const char *text);
 void zu_socket_forget_all(struct zu_socket *socket);
 /* Whether the endpoint that a peer came by has been neither unbound nor disconnected. */
 bool zu_socket_has_endpoint(const struct zu_socket *socket, const void *id);
+
+/* What a peer that came by it is called before there is a connection; valid until it is unbound or disconnected. */
+struct zu_names zu_socket_endpoint_names(const struct zu_socket *socket, const void *id);
 
 /* A transport beside the built-in ones, for tests; NULL for none. */
 extern const struct zu_transport *zu_transport_extra;

@@ -97,6 +97,7 @@ static int home_make(struct zu_socket *socket, void *endpoint, struct zu_home *r
         .settings = settings,
         .endpoint = endpoint,
         .over = on_over,
+        .watch = &socket->monitor.watch,
     };
     return 0;
 }
@@ -173,6 +174,9 @@ static int bind_stream(struct zu_socket *socket, const struct zu_transport *tran
         return err;
     struct zu_listening listening;
     err = transport->listen(address, home.settings, &listening);
+    if (err)
+        zu_watch_raise(home.watch, ZU_EVENT_BIND_FAILED, (uint64_t)-err,
+                       &(struct zu_names){.local = address, .remote = "", .bound = true});
     struct zu_endpoint_entry *entry = err ? NULL : entry_new(socket, listening.text);
     if (entry) {
         home.endpoint = entry->id;
@@ -190,6 +194,8 @@ static int bind_stream(struct zu_socket *socket, const struct zu_transport *tran
     if (!entry)
         return err ? err : -ENOMEM;
     entry_add(socket, entry);
+    zu_watch_raise(home.watch, ZU_EVENT_LISTENING, (uint64_t)listening.fd,
+                   &(struct zu_names){.local = entry->text, .remote = "", .bound = true});
     zu_listen_start(entry->listen);
     return 0;
 }
@@ -303,14 +309,31 @@ static void entry_end(struct zu_socket *socket, struct zu_endpoint_entry *entry,
     entry_free(entry);
 }
 
-bool zu_socket_has_endpoint(const struct zu_socket *socket, const void *id)
+static const struct zu_endpoint_entry *entry_find(const struct zu_socket *socket, const void *id)
 {
     zu_list_each(link, after, &socket->endpoints)
     {
-        if (zu_container_of(link, struct zu_endpoint_entry, link)->id == id)
-            return true;
+        const struct zu_endpoint_entry *entry = zu_container_of(link, struct zu_endpoint_entry, link);
+        if (entry->id == id)
+            return entry;
     }
-    return false;
+    return NULL;
+}
+
+bool zu_socket_has_endpoint(const struct zu_socket *socket, const void *id)
+{
+    return entry_find(socket, id) != NULL;
+}
+
+struct zu_names zu_socket_endpoint_names(const struct zu_socket *socket, const void *id)
+{
+    const struct zu_endpoint_entry *entry = entry_find(socket, id);
+    bool bound = entry && entry->listen;
+    return (struct zu_names){
+        .local = bound ? entry->text : "",
+        .remote = entry && !bound ? entry->text : "",
+        .bound = bound,
+    };
 }
 
 /* All that were bound or connected under this text, as libzmq does. */

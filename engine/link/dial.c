@@ -9,6 +9,7 @@
 #include "link/dial.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "flow/pipe_drain.h"
 #include "link/detour.h"
@@ -44,9 +45,15 @@ static void dial_free(struct zu_dial *dial)
     zu_home_fini(&dial->home);
     if (dial->end)
         zu_free(dial->end, sizeof *dial->end);
-    if (dial->address)
-        zu_free(dial->address, dial->address_size);
+    if (dial->text)
+        zu_free(dial->text, dial->text_size);
     zu_free(dial, sizeof *dial);
+}
+
+static void tell(struct zu_dial *dial, enum zu_event event, uint64_t value)
+{
+    const struct zu_names names = {.local = "", .remote = dial->text};
+    zu_watch_raise(dial->home.watch, event, value, &names);
 }
 
 static void free_if_done(struct zu_dial *dial)
@@ -141,8 +148,11 @@ static void retry_later(struct zu_dial *dial)
         give_up(dial);
         return;
     }
-    if (zu_shard_timer(dial->shard, &dial->retry, retry_delay_ms(dial) * ZU_NS_PER_MS) < 0)
+    uint32_t delay_ms = retry_delay_ms(dial);
+    if (zu_shard_timer(dial->shard, &dial->retry, delay_ms * ZU_NS_PER_MS) < 0)
         give_up(dial);
+    else
+        tell(dial, ZU_EVENT_CONNECT_RETRIED, delay_ms);
 }
 
 /* Set until the dial is over, if only to never: a timer that is set can be set anew without memory. */
@@ -268,7 +278,13 @@ static void conn_closed(struct zu_conn *conn, int err)
     retry_later(dial);
 }
 
-static const struct zu_conn_owner conn_owner = {.ready = conn_ready, .closed = conn_closed};
+static const char *conn_dialled(const struct zu_conn *conn)
+{
+    const struct zu_dial *dial = conn->owner_data;
+    return dial->text;
+}
+
+static const struct zu_conn_owner conn_owner = {.ready = conn_ready, .closed = conn_closed, .dialled = conn_dialled};
 
 static void connected(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk)
 {
@@ -289,6 +305,7 @@ static void connected(struct zu_op *op, int result, unsigned flags, struct zu_ch
     dial->target.fd = -1;
     if (result < 0 || dial->over) {
         driver->ops->close(driver, fd);
+        tell(dial, ZU_EVENT_CLOSED, (uint64_t)fd);
         if (dial->over)
             free_if_done(dial);
         else if (result == -ECONNREFUSED && (dial->home.settings->reconnect_stop & ZU_STOP_REFUSED))
@@ -320,6 +337,8 @@ static void target_connect(struct zu_dial *dial, int err)
         attempt_failed(dial);
         return;
     }
+    if (dial->transport->delays)
+        tell(dial, ZU_EVENT_CONNECT_DELAYED, EINPROGRESS);
     driver->ops->connect(driver, &dial->connect, dial->target.fd, (struct sockaddr *)&dial->target.address,
                          dial->target.size);
     int timeout_ms = settings->connect_timeout_ms;
@@ -372,23 +391,24 @@ static void run_stop(struct zu_note *note)
         hang_up(dial, dial->linger_ms);
 }
 
-/* The address, and behind it the route where that differs: the proxy's, left by the same source as the address would be. */
+/* The endpoint, and behind it the route where that differs: the proxy's, left by the same source as the address would be. */
 static bool texts_set(struct zu_dial *dial, const char *address)
 {
     const struct zu_proxy *proxy = dial->transport->takes_proxy ? dial->home.settings->proxy : NULL;
     const char *source_end = strrchr(address, ';');
-    size_t source_size = source_end ? (size_t)(source_end + 1 - address) : 0, size = strlen(address) + 1;
-    dial->address_size = size + (proxy ? source_size + strlen(proxy->address) + 1 : 0);
-    char *texts = zu_alloc(dial->address_size);
-    if (!texts)
+    size_t source_size = source_end ? (size_t)(source_end + 1 - address) : 0;
+    size_t address_at = strlen(dial->transport->scheme) + 3, size = address_at + strlen(address) + 1;
+    dial->text_size = size + (proxy ? source_size + strlen(proxy->address) + 1 : 0);
+    dial->text = zu_alloc(dial->text_size);
+    if (!dial->text)
         return false;
-    memcpy(texts, address, size);
-    dial->address = texts;
-    dial->route = texts;
+    snprintf(dial->text, size, "%s://%s", dial->transport->scheme, address);
+    dial->address = dial->route = dial->text + address_at;
     if (proxy) {
-        memcpy(texts + size, address, source_size);
-        memcpy(texts + size + source_size, proxy->address, strlen(proxy->address) + 1);
-        dial->route = texts + size;
+        char *route = dial->text + size;
+        memcpy(route, address, source_size);
+        memcpy(route + source_size, proxy->address, strlen(proxy->address) + 1);
+        dial->route = route;
     }
     return true;
 }

@@ -13,8 +13,9 @@ struct zu_dial {
     struct zu_shard *shard;               /* where it lives */
     struct zu_home home;                  /* for whom */
     const struct zu_transport *transport; /* how */
-    char *address;                        /* where to: text behind "scheme://", resolved at each attempt; owned */
-    size_t address_size;                  /* bytes of it, with NUL, and of the route if that is another text */
+    char *text;                           /* the endpoint as it was given, and the route if that is another text; owned */
+    size_t text_size;                     /* bytes of it, with NULs */
+    const char *address;                  /* where to: behind its "scheme://", resolved at each attempt */
     const char *route;                    /* what is resolved and connected to: the address, or its proxy's */
     struct zu_dial_end *end;              /* tells the socket that it has given up; NULL once told */
 

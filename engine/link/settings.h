@@ -12,6 +12,7 @@
 #include "link/accept_filter.h"
 #include "link/sockopt.h"
 #include "link/socks.h"
+#include "link/watch.h"
 #include "wire/mechanism.h"
 
 #define ZU_ROUTING_ID_MAX 255
@@ -73,6 +74,7 @@ struct zu_home {
     struct zu_settings *settings;        /* a reference for each copy */
     void *endpoint;                      /* the socket's own mark, given to the peers that come by it */
     void (*over)(void *socket, void *endpoint); /* the socket's thread: a dial has given up by itself, for good */
+    struct zu_watch *watch;              /* who is told what happens; lives as long as `box` */
 };
 
 struct zu_home zu_home_copy(const struct zu_home *home);

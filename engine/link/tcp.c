@@ -164,6 +164,14 @@ static void peer_text(int fd, char *text, size_t size)
         text[0] = 0;
 }
 
+static void name(int fd, bool remote, char *text, size_t size)
+{
+    union zu_inet_address end;
+    socklen_t end_size = sizeof end;
+    if ((remote ? getpeername : getsockname)(fd, &end.any, &end_size) == 0)
+        zu_inet_format(&end.any, text, size);
+}
+
 const struct zu_transport zu_transport_tcp = {
     .scheme = "tcp",
     .check = check,
@@ -174,5 +182,7 @@ const struct zu_transport zu_transport_tcp = {
     .accepted = accepted,
     .plain = plain,
     .peer_text = peer_text,
+    .name = name,
+    .delays = true,
     .takes_proxy = true,
 };

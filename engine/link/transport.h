@@ -31,8 +31,8 @@ struct zu_transport {
     int (*check)(const char *address);
     /* zmq_bind's thread: a socket that listens. */
     int (*listen)(const char *address, const struct zu_settings *settings, struct zu_listening *ret_listening);
-    /* Any thread, after the descriptor is closed. NULL when there is never a residue. */
-    void (*unlisten)(struct zu_listening *listening);
+    /* Any thread, after the descriptor is closed. Negative: something stays. NULL when there is never a residue. */
+    int (*unlisten)(struct zu_listening *listening);
     /* The shard: a socket to connect, anew for each attempt. -EAGAIN: a name must be looked up, and given to dial_found. */
     int (*dial)(const char *address, const struct zu_settings *settings, struct zu_target *ret_target);
     /* The same with what was found. NULL when dial never asks for it. */
@@ -48,6 +48,10 @@ struct zu_transport {
     int (*plain)(const char *address, bool ipv6, bool is_local, char *text, size_t size);
     /* Peer-Address, into `text`; an empty string when there is none. NULL when there never is. */
     void (*peer_text)(int fd, char *text, size_t size);
+    /* One end of a connection, as an endpoint; `text` stays as it is when it has no name. NULL when it never has. */
+    void (*name)(int fd, bool remote, char *text, size_t size);
+    /* The kernel says EINPROGRESS to a connect by it. */
+    bool delays;
     /* A connect by it goes through SOCKS_PROXY, if that is set. */
     bool takes_proxy;
 };
