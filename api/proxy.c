@@ -29,10 +29,16 @@ struct proxy {
     void *control;        /* gives commands; may be NULL */
     bool one_way;         /* both sides are one socket: only the first passes on */
     bool by_message;      /* frames are taken before they are sent: bytes do not say all, or one socket does both */
+    bool patient;         /* nothing passes the other way: a full kernel buffer may hold the thread up for a moment */
     int more;             /* ZMQ_SNDMORE while the message being passed has more frames */
     bool paused;          /* only control is listened to */
     bool terminated;      /* the loop ends */
 };
+
+static bool can_pass(const struct zu_socket *from, const struct zu_socket *to)
+{
+    return (from->pattern.ops->can & ZU_POLL_IN) && (to->pattern.ops->can & ZU_POLL_OUT);
+}
 
 /* Whether messages of this socket are more than their bytes: they go to a group, or to a peer by number. */
 static bool is_addressed(const struct zu_socket *socket)
@@ -94,7 +100,7 @@ static int pass_bytes(struct proxy *proxy, struct side *from, struct side *to, b
                       const struct zu_view *view)
 {
     proxy->more = view->flags & ZU_FRAME_MORE ? ZMQ_SNDMORE : 0;
-    struct zu_part part = {.data = view->data, .size = view->size, .more = proxy->more, .waits = !is_first};
+    struct zu_part part = {.data = view->data, .size = view->size, .more = proxy->more, .waits = proxy->patient};
     int err = zu_socket_send(to->socket, &part, is_first ? ZU_DONTWAIT : 0);
     if (is_first && (err == -EAGAIN || err == -EFSM))
         return 0;
@@ -262,6 +268,7 @@ int zmq_proxy_steerable(void *frontend, void *backend, void *capture, void *cont
         .capture = capture,
         .control = control,
         .one_way = one_way,
+        .patient = !can_pass(frontend, backend) || !can_pass(backend, frontend),
         .by_message = one_way || is_addressed(frontend) || is_addressed(backend),
     };
     return proxy_run(&proxy);
