@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/futex.h"
 #include "base/near.h"
+#include "core/poller.h"
 #include "mem/alloc.h"
 
 /* The only place that names the socket types. */
@@ -271,6 +272,7 @@ int zu_socket_new(struct zu_context *context, unsigned type, struct zu_socket **
     socket->type = type;
     zu_list_init(&socket->peers);
     zu_list_init(&socket->endpoints);
+    zu_list_init(&socket->watches);
     socket->stop.run = run_stop;
     zu_monitor_init(&socket->monitor);
     if (!err)
@@ -314,8 +316,14 @@ static void drain_event_fd(struct zu_socket *socket)
 
 int zu_socket_check(struct zu_socket *socket)
 {
-    if (atomic_load_explicit(&socket->state, memory_order_relaxed) == ZU_SOCKET_FORKED)
+    unsigned state = atomic_load_explicit(&socket->state, memory_order_relaxed);
+    if (state == ZU_SOCKET_FORKED)
         return -ZU_ETERM;
+    if (state == ZU_SOCKET_WATCHED) {
+        zu_poller_touch(socket);
+        if (!zu_mailbox_has_notes(&socket->box))
+            return 0;
+    }
     atomic_store_explicit(&socket->ran_on, sched_getcpu(), memory_order_relaxed);
     drain_event_fd(socket); /* before the box: a note that comes between is signalled again */
     zu_mailbox_run(&socket->box);
@@ -361,6 +369,7 @@ void zu_socket_close(struct zu_socket *socket)
         return;
     socket->tag = 0;
     zu_context_closing(socket->context, &socket->link);
+    zu_poller_forget(socket);
     zu_socket_forget_all(socket); /* frees names and listeners; peers that come now are refused by the box */
     zu_list_each(link, after, &socket->peers)
     {

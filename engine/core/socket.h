@@ -18,7 +18,12 @@
 #define ZU_SOCKET_TAG 0x7a75736bu
 
 /* Why the fast path must stop and look. */
-enum zu_socket_state { ZU_SOCKET_LIVE, ZU_SOCKET_STOPPED /* -ETERM */, ZU_SOCKET_FORKED /* the parent's */ };
+enum zu_socket_state {
+    ZU_SOCKET_LIVE,
+    ZU_SOCKET_WATCHED, /* live; a poller wants to know of its next use */
+    ZU_SOCKET_STOPPED, /* -ETERM */
+    ZU_SOCKET_FORKED,  /* the parent's */
+};
 
 /* What a send must mind besides the pattern. */
 enum { ZU_SEND_DRIVES = 1 /* inline: batches are ours to flush */, ZU_SEND_ANSWERS = 2 /* the thread has waited since */ };
@@ -45,6 +50,7 @@ struct zu_socket {
     unsigned type;                 /* ZMQ_PUSH and so on */
     struct zu_link peers;          /* struct zu_peer.link */
     struct zu_link endpoints;      /* struct zu_endpoint_entry.link */
+    struct zu_link watches;        /* struct zu_polled.of_socket: the pollers it is in */
     uintptr_t endpoint_ids;        /* given out so far */
     struct zu_note stop;           /* from the context: everything fails with -ETERM from now on */
     struct zu_link link;           /* under the context's lock: among its open sockets */
