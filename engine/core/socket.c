@@ -16,7 +16,10 @@
 #include "mem/alloc.h"
 
 /* The only place that names the socket types. */
-static const struct zu_pattern_ops *const patterns[] = {&zu_pattern_push, &zu_pattern_pull, &zu_pattern_pair};
+static const struct zu_pattern_ops *const patterns[] = {
+    &zu_pattern_push,   &zu_pattern_pull, &zu_pattern_pair, &zu_pattern_dealer,
+    &zu_pattern_router, &zu_pattern_req,  &zu_pattern_rep,
+};
 
 static const struct zu_pattern_ops *pattern_find(unsigned type)
 {
@@ -189,12 +192,18 @@ static void on_gone(struct zu_peer *peer)
     release_if_over(peer);
 }
 
+static void on_part(struct zu_peer *peer)
+{
+    part(peer->socket, peer);
+}
+
 static const struct zu_peer_events peer_events = {
     .attached = on_attached,
     .met = on_met,
     .readable = on_readable,
     .writable = on_writable,
     .gone = on_gone,
+    .part = on_part,
 };
 
 const struct zu_peer_events *zu_socket_peer_events(void)

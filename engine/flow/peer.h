@@ -26,6 +26,7 @@ struct zu_peer_id {
 struct zu_outlet {
     _Atomic uint32_t state;   /* see link/outlet.h */
     int fd;                   /* the connection's descriptor; written before the state says idle */
+    bool reader_slept;        /* its owner's, while the sending thread holds it: the shard slept on `out` */
     _Atomic(struct zu_driver *) driver; /* whose it is; relaxed, behind an acquire of the state */
     _Atomic int waits_on;     /* the processor of the thread that last waited for it; relaxed, a hint */
     _Atomic uint64_t emptied_ns; /* when the sending thread last emptied the pipe; relaxed, as the next */
@@ -48,6 +49,12 @@ struct zu_peer_ops {
      * all that lies in `out`. True: the message is accepted; what the kernel did not take was copied to `out`.
      */
     bool (*send_large)(struct zu_peer *peer, const void *data, size_t size, uint64_t patience_ns);
+    /*
+     * The socket's thread, or NULL: takes the right to send to itself, if that can be had at once, so that what it writes
+     * next need wake nobody. True: hand_over follows, which sends all that lies in `out` and gives the right back.
+     */
+    bool (*hold)(struct zu_peer *peer);
+    void (*hand_over)(struct zu_peer *peer, uint64_t patience_ns);
     /*
      * The socket's thread, once: the socket has ended `out` and will not write again. What lies there may be delivered for
      * `linger_ms` more (negative: as long as it takes).
@@ -78,6 +85,8 @@ struct zu_peer_events {
     void (*readable)(struct zu_peer *peer); /* `in` has become non-empty, or has ended */
     void (*writable)(struct zu_peer *peer); /* `out` has room again */
     void (*gone)(struct zu_peer *peer);     /* the far side is gone for good; `in` may hold more to read */
+    /* No note: the pattern wants no more of it. Nothing more is sent; what has come can still be read. */
+    void (*part)(struct zu_peer *peer);
 };
 
 struct zu_peer {
