@@ -92,6 +92,7 @@ static void out_end(struct zu_socket *socket, struct zu_peer *peer)
         return;
     peer->out_open = false;
     socket->pattern.ops->detach_out(&socket->pattern, peer);
+    zu_peer_say_farewell(peer);
     zu_pipe_end(peer->out);
 }
 

@@ -37,6 +37,12 @@ struct zu_outlet {
 struct zu_peer_id *zu_peer_id_new(const void *id, size_t size);
 void zu_peer_id_free(struct zu_peer_id *id);
 
+/* DISCONNECT_MSG, on the heap. */
+struct zu_farewell {
+    size_t size;     /* octets of it */
+    uint8_t bytes[]; /* they */
+};
+
 /* What the far side offers. */
 struct zu_peer_ops {
     /*
@@ -105,6 +111,8 @@ struct zu_peer {
     _Atomic unsigned refs;                /* near side, far side */
     struct zu_outlet outlet;              /* both sides */
 
+    _Atomic(struct zu_farewell *) farewell; /* inproc: the last message in `out`, for the other socket's sake; owned. Acq_rel */
+
     /* inproc: the other socket's share of each limit; -1 elsewhere. Relaxed: a change of limits is not ordered. */
     _Atomic int64_t out_share;
     _Atomic int64_t in_share;
@@ -162,6 +170,10 @@ void zu_peer_unref(struct zu_peer *peer);
 
 /* What it calls itself, before it is met: empty is no name. -ENOMEM. */
 int zu_peer_set_far_id(struct zu_peer *peer, const void *id, size_t size);
+/* The message that is to be the last in `out`; empty is none. Before the socket ends `out`, or for nothing. -ENOMEM. */
+int zu_peer_set_farewell(struct zu_peer *peer, const void *message, size_t size);
+/* The socket's thread, about to end `out`. */
+void zu_peer_say_farewell(struct zu_peer *peer);
 /* Far side: a connection is ready. `box` is the socket's. */
 void zu_peer_tell_met(struct zu_peer *peer, struct zu_mailbox *box);
 

@@ -25,6 +25,7 @@ struct zu_conn_owner {
      * socket wanted to send has been handed over, else why. The owner settles the peer, then calls zu_conn_free.
      */
     void (*closed)(struct zu_conn *conn, int err);
+    bool dials; /* it connected; else it accepted */
 };
 
 enum { ZU_CONN_PIECES = 64, ZU_CONN_CONTROL_MAX = 64, ZU_CONN_HELLO_MAX = 320 };
@@ -66,6 +67,7 @@ struct zu_conn {
     uint64_t large_have;               /* bytes of it that have arrived */
     struct iovec rx_pieces[2];         /* rest of `large`, and the pipe's tail */
     struct zu_feed_limits limits;      /* what the peer may do */
+    uint8_t reply_at;                  /* expecting replies: where in one we are */
 
     struct zu_op tx;                   /* sending */
     struct zu_timer tx_stream;         /* the sender streams and flushes itself: look again, for what it left */

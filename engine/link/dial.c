@@ -268,7 +268,7 @@ static void conn_closed(struct zu_conn *conn, int err)
     retry_later(dial);
 }
 
-static const struct zu_conn_owner conn_owner = {.ready = conn_ready, .closed = conn_closed};
+static const struct zu_conn_owner conn_owner = {.ready = conn_ready, .closed = conn_closed, .dials = true};
 
 static void connected(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk)
 {
