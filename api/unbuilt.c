@@ -43,11 +43,6 @@ int zmq_disconnect_peer(void *socket, uint32_t routing_id)
     return unbuilt();
 }
 
-int zmq_socket_get_peer_state(void *socket, const void *routing_id, size_t routing_id_size)
-{
-    return unbuilt();
-}
-
 int zmq_ppoll(zmq_pollitem_t *items, int nitems, long timeout_ms, const sigset_t *sigmask)
 {
     return unbuilt();

@@ -9,6 +9,7 @@ Closes with `N passed, N failed`.
 """
 import contextlib
 import ctypes
+import errno
 import importlib.util
 import itertools
 import os
@@ -17,10 +18,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import zlib
 
-TYPES = {"PAIR": 0, "PULL": 7, "PUSH": 8}
+TYPES = {"PAIR": 0, "REQ": 3, "REP": 4, "DEALER": 5, "ROUTER": 6, "PULL": 7, "PUSH": 8}
 LINGER, LAST_ENDPOINT, SNDHWM, RCVMORE, RCVTIMEO, SNDTIMEO = 17, 32, 23, 13, 27, 28
+ROUTING_ID, ROUTER_MANDATORY = 5, 33
 SNDMORE = 2
 WAIT_MS = 20000
 MIB = 1 << 20
@@ -45,6 +48,32 @@ def messages(most):
 
 def digest(parts):
     return " ".join(f"{len(part)}:{zlib.crc32(part):08x}" for part in parts)
+
+
+# --- dialogues: one asks, the other one sends back what it got ---
+
+DIALOGUES = (("REQ", "REP"), ("REQ", "ROUTER"), ("DEALER", "REP"), ("DEALER", "ROUTER"), ("DEALER", "DEALER"),
+             ("ROUTER", "DEALER"), ("ROUTER", "ROUTER"))
+ZURING_NAME = STOCK_NAME = b"the other one"
+
+
+def ask_before(kind, other):
+    """The parts that a socket of `kind` puts before what it asks, and gets back before the answer."""
+    if kind == "ROUTER":
+        return [STOCK_NAME]
+    return [b""] if (kind, other) == ("DEALER", "REP") else []
+
+
+def when_routable(send):
+    """A ROUTER cannot say anything before its peer has come."""
+    until = time.monotonic() + WAIT_MS / 1000
+    while True:
+        try:
+            return send()
+        except Exception as fault:  # OSError, or stock's ZMQError
+            if getattr(fault, "errno", 0) != errno.EHOSTUNREACH or time.monotonic() > until:
+                raise
+            time.sleep(0.002)
 
 
 # --- the process that loads the drop-in ---
@@ -74,6 +103,9 @@ class Library:
             self.set(handle, option, value)
         return handle
 
+    def name(self, handle, text):
+        self.call("zmq_setsockopt", handle, ROUTING_ID, text, ctypes.c_size_t(len(text)))
+
     def endpoint(self, handle):
         text, size = ctypes.create_string_buffer(256), ctypes.c_size_t(256)
         self.call("zmq_getsockopt", handle, LAST_ENDPOINT, text, ctypes.byref(size))
@@ -101,10 +133,22 @@ def peer(path, kind, role, endpoint, job, count):
     library = Library(path)
     context = ctypes.c_void_p(library.zmq.zmq_ctx_new())
     handle = library.open(context, kind)
+    if job.startswith("ask") or job == "echo":
+        library.name(handle, ZURING_NAME)
+    if kind == "ROUTER":
+        library.set(handle, ROUTER_MANDATORY, 1)
     library.call("zmq_" + role, handle, endpoint.encode())
     print(library.endpoint(handle), flush=True)
-    out = messages(64 * MIB)
+    out = messages(64 * MIB) if "ask" not in job else messages(MIB)
     for n in range(int(count)):
+        if job.startswith("ask"):
+            before = ask_before(kind, job[4:])
+            when_routable(lambda: library.send(handle, before + out[n]))
+            reply = library.recv(handle)
+            assert reply[:len(before)] == before, f"{digest(reply)} instead of {digest(before)} and more"
+            print(digest(reply[len(before):]), flush=True)
+        if job == "echo":
+            library.send(handle, library.recv(handle))
         if "recv" in job:
             print(digest(library.recv(handle)), flush=True)
         if "send" in job:
@@ -153,6 +197,34 @@ def stock_case(library, kind, role, endpoint, job):
                 if "send" in job:
                     got = stock.recv_multipart()
                     assert got == parts, f"message {n}: {digest(got)[:200]} instead of {digest(parts)[:200]}"
+
+
+def stock_dialogue(library, kind, role, endpoint, asks, other):
+    """The drop-in as `kind` asks, or answers, stock libzmq as `other`: parts of 0 octets to 1 MiB there and back."""
+    import zmq
+    out = messages(MIB)[:200]
+    job = f"ask-{other}" if asks else "echo"
+    with zmq.Context() as context, context.socket(getattr(zmq, other)) as stock:
+        stock.linger, stock.rcvtimeo, stock.sndtimeo = 0, WAIT_MS, WAIT_MS
+        stock.routing_id = STOCK_NAME
+        if other == "ROUTER":
+            stock.router_mandatory = True
+        if role == "connect":
+            stock.bind(endpoint)
+            endpoint = stock.last_endpoint.decode().rstrip("\0")
+        with peer_process(library, kind, role, endpoint, job, len(out)) as (process, where):
+            if role == "bind":
+                stock.connect(where)
+            for n, parts in enumerate(out):
+                if asks:
+                    stock.send_multipart(stock.recv_multipart())
+                    told = process.stdout.readline().strip()
+                    assert told == digest(parts), f"message {n}: {told[:200]} instead of {digest(parts)[:200]}"
+                else:
+                    before = ask_before(other, kind)
+                    when_routable(lambda: stock.send_multipart(before + parts))
+                    got = stock.recv_multipart()
+                    assert got == before + parts, f"message {n}: {digest(got)[:200]} instead of {digest(parts)[:200]}"
 
 
 def stock_stream(library, role, endpoint):
@@ -278,6 +350,12 @@ def stock_cases(library, folder):
     for number, (transport, role) in enumerate(itertools.product(("tcp", "ipc"), ("bind", "connect"))):
         endpoint = "tcp://127.0.0.1:*" if transport == "tcp" else f"ipc://{folder}/stream{number}"
         yield f"{transport}: zuring {role}s, a stream", stock_stream, library, role, endpoint
+    for number, (transport, role, (asker, answerer), asks) in enumerate(itertools.product(
+            ("tcp", "ipc"), ("bind", "connect"), DIALOGUES, (True, False))):
+        endpoint = "tcp://127.0.0.1:*" if transport == "tcp" else f"ipc://{folder}/dialogue{number}"
+        kind, other = (asker, answerer) if asks else (answerer, asker)
+        yield (f"{transport}: zuring {role}s as {kind} and {'asks' if asks else 'answers'} {other}", stock_dialogue,
+               library, kind, role, endpoint, asks, other)
 
 
 def main():

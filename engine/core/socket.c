@@ -16,7 +16,10 @@
 #include "mem/alloc.h"
 
 /* The only place that names the socket types. */
-static const struct zu_pattern_ops *const patterns[] = {&zu_pattern_push, &zu_pattern_pull, &zu_pattern_pair};
+static const struct zu_pattern_ops *const patterns[] = {
+    &zu_pattern_push,   &zu_pattern_pull, &zu_pattern_pair, &zu_pattern_dealer,
+    &zu_pattern_router, &zu_pattern_req,  &zu_pattern_rep,
+};
 
 static const struct zu_pattern_ops *pattern_find(unsigned type)
 {
@@ -90,6 +93,7 @@ static void out_end(struct zu_socket *socket, struct zu_peer *peer)
         return;
     peer->out_open = false;
     socket->pattern.ops->detach_out(&socket->pattern, peer);
+    zu_peer_say_farewell(peer);
     zu_pipe_end(peer->out);
 }
 
@@ -191,12 +195,18 @@ static void on_gone(struct zu_peer *peer)
     release_if_over(peer);
 }
 
+static void on_part(struct zu_peer *peer)
+{
+    part(peer->socket, peer);
+}
+
 static const struct zu_peer_events peer_events = {
     .attached = on_attached,
     .met = on_met,
     .readable = on_readable,
     .writable = on_writable,
     .gone = on_gone,
+    .part = on_part,
 };
 
 const struct zu_peer_events *zu_socket_peer_events(void)

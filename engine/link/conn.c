@@ -28,9 +28,23 @@ static void linger_over(struct zu_timer *timer)
     zu_conn_close(zu_container_of(timer, struct zu_conn, linger_timer), -ECANCELED);
 }
 
+/* What the socket is to hear of a peer that was lost, not left; without memory it does not. */
+static void tell_lost(struct zu_conn *conn)
+{
+    const struct zu_settings *settings = conn->home.settings;
+    const struct zu_bytes *words = conn->owner->dialled ? &settings->hiccup : &settings->disconnect;
+    if (!conn->ready || conn->leaving || !conn->err || conn->err == -ECANCELED)
+        return;
+    if (settings->notify & ZU_NOTIFY_DISCONNECT)
+        (void)zu_pipe_feed_message(conn->peer->in, NULL, 0);
+    if (words->size)
+        (void)zu_pipe_feed_message(conn->peer->in, words->data, words->size);
+}
+
 static void run_settle(struct zu_note *note)
 {
     struct zu_conn *conn = zu_container_of(note, struct zu_conn, settle);
+    tell_lost(conn);
     conn->shard->driver->ops->close(conn->shard->driver, conn->fd);
     conn->owner->closed(conn, conn->err);
 }
@@ -73,6 +87,23 @@ static void stream_due(struct zu_timer *timer)
 static int on_command(void *context, const uint8_t *body, size_t size)
 {
     return zu_heartbeat_command(context, body, size);
+}
+
+/* A reply is an empty frame and a body, behind four octets perhaps; libzmq, too, ends connections that bring another. */
+static int reply_shape(void *context, const struct zu_frame_head *head)
+{
+    enum { FIRST, BOTTOM, BODY };
+    struct zu_conn *conn = context;
+    bool more = head->flags & ZU_FRAME_MORE;
+    if (conn->reply_at == BODY)
+        conn->reply_at = more ? BODY : FIRST;
+    else if (more && head->size == 0)
+        conn->reply_at = BODY;
+    else if (more && head->size == 4 && conn->reply_at == FIRST)
+        conn->reply_at = BOTTOM;
+    else
+        return -EPROTO;
+    return 0;
 }
 
 static struct zu_handshake *handshake_new(const struct zu_settings *settings)
@@ -170,6 +201,10 @@ struct zu_conn *zu_conn_new(struct zu_shard *shard, const struct zu_home *home, 
         .command = on_command,
         .context = conn,
     };
+    if (home->settings->expects_replies) {
+        conn->limits.shape = reply_shape;
+        conn->limits.quick_flags = ZU_FEED_NEVER_QUICK;
+    }
     zu_heartbeat_init(conn);
     zu_list_append(&shard->residents, &conn->resident);
     zu_list_init(&conn->sibling);
@@ -248,6 +283,18 @@ static int peer_find(struct zu_conn *conn)
     return err ? err : zu_pipe_set_origin(conn->peer->in, conn->origin);
 }
 
+/* What each side hears first, before all that the other one has to say. */
+static int first_words(struct zu_conn *conn)
+{
+    const struct zu_settings *settings = conn->home.settings;
+    int err = 0;
+    if (settings->notify & ZU_NOTIFY_CONNECT)
+        err = zu_pipe_feed_message(conn->peer->in, NULL, 0);
+    if (!err && settings->hello.size)
+        err = zu_handshake_append(conn->handshake, settings->hello.data, settings->hello.size);
+    return err;
+}
+
 bool zu_conn_become_ready(struct zu_conn *conn)
 {
     zu_timer_clear(&conn->shard->timers, &conn->handshake_timer);
@@ -259,6 +306,10 @@ bool zu_conn_become_ready(struct zu_conn *conn)
     zu_peer_rename(conn->peer, conn->names);
     zu_peer_tell_met(conn->peer, conn->home.box);
     tell(conn, ZU_EVENT_HANDSHAKE_SUCCEEDED, 0);
+    if (first_words(conn) < 0) {
+        zu_conn_close(conn, -ENOMEM);
+        return false;
+    }
     zu_heartbeat_start(conn);
     return true;
 }

@@ -69,6 +69,7 @@ struct zu_conn {
     uint64_t large_have;               /* bytes of it that have arrived */
     struct iovec rx_pieces[2];         /* rest of `large`, and the pipe's tail */
     struct zu_feed_limits limits;      /* what the peer may do */
+    uint8_t reply_at;                  /* expecting replies: where in one we are */
 
     struct zu_op tx;                   /* sending */
     struct zu_timer tx_stream;         /* the sender streams and flushes itself: look again, for what it left */

@@ -36,16 +36,16 @@ static uint8_t *buffer_bytes(struct zu_handshake_buffer *buffer)
     return buffer->heap ? buffer->heap : buffer->small;
 }
 
-static int buffer_reserve(struct zu_handshake_buffer *buffer, size_t extra)
+static int buffer_reserve_to(struct zu_handshake_buffer *buffer, size_t extra, size_t size_max)
 {
     size_t capacity = buffer->heap ? buffer->capacity : sizeof(buffer->small);
     if (extra <= capacity - buffer->size)
         return 0;
-    if (extra > ZU_HANDSHAKE_BUFFER_MAX - buffer->size)
+    if (extra > size_max - buffer->size)
         return -EMSGSIZE;
     size_t wanted = capacity * 2 > buffer->size + extra ? capacity * 2 : buffer->size + extra;
-    if (wanted > ZU_HANDSHAKE_BUFFER_MAX)
-        wanted = ZU_HANDSHAKE_BUFFER_MAX;
+    if (wanted > size_max)
+        wanted = size_max;
     uint8_t *heap = realloc(buffer->heap, wanted);
     if (!heap)
         return -ENOMEM;
@@ -54,6 +54,11 @@ static int buffer_reserve(struct zu_handshake_buffer *buffer, size_t extra)
     buffer->heap = heap;
     buffer->capacity = wanted;
     return 0;
+}
+
+static int buffer_reserve(struct zu_handshake_buffer *buffer, size_t extra)
+{
+    return buffer_reserve_to(buffer, extra, ZU_HANDSHAKE_BUFFER_MAX);
 }
 
 /* MOVED_ON once a whole frame is in `in`. */
@@ -252,6 +257,18 @@ size_t zu_handshake_output(const struct zu_handshake *hs, const uint8_t **ret_by
         return size;
     *ret_bytes = (hs->out.heap ? hs->out.heap : hs->out.small) + hs->out_sent;
     return hs->out.size - hs->out_sent;
+}
+
+int zu_handshake_append(struct zu_handshake *hs, const void *message, size_t size)
+{
+    int rc = buffer_reserve_to(&hs->out, ZU_FRAME_HEAD_MAX + size, SIZE_MAX);
+    if (rc < 0)
+        return rc;
+    uint8_t *at = buffer_bytes(&hs->out) + hs->out.size;
+    size_t head_size = zu_frame_encode(at, 0, size);
+    memcpy(at + head_size, message, size);
+    hs->out.size += head_size + size;
+    return 0;
 }
 
 void zu_handshake_sent(struct zu_handshake *hs, size_t n)

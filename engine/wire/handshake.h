@@ -59,6 +59,8 @@ int zu_handshake_feed(struct zu_handshake *hs, const uint8_t *in, size_t size, s
 /* Octets to send now, 0 for none; after sending n of them, say so. Feed may move them. */
 size_t zu_handshake_output(const struct zu_handshake *hs, const uint8_t **ret_bytes);
 void zu_handshake_sent(struct zu_handshake *hs, size_t n);
+/* When it is done: a message of one frame, to go out behind all that. -ENOMEM. */
+int zu_handshake_append(struct zu_handshake *hs, const void *message, size_t size);
 
 /* Results, valid once feed has returned 1. */
 enum zu_wire_version zu_handshake_version(const struct zu_handshake *hs);
