@@ -95,6 +95,8 @@ static int settings_words(struct zu_settings *settings, const struct zu_socket *
         err = zu_settings_copy_bytes(&settings->hiccup, &options->hiccup_msg);
     if (own & ON(ROUTER))
         settings->notify = (uint8_t)options->pattern.router_notify;
+    if (own & ON(ROUTER) ? options->pattern.router_raw : own & ON(STREAM) && options->pattern.stream_notify)
+        settings->notify = ZU_NOTIFY_CONNECT | ZU_NOTIFY_DISCONNECT;
     settings->expects_replies = own & ON(REQ);
     return err;
 }
@@ -156,6 +158,7 @@ struct zu_settings *zu_socket_settings(const struct zu_socket *socket)
     settings->backlog = options->backlog;
     settings->use_fd = options->use_fd;
     settings->immediate = options->immediate;
+    settings->raw = socket->type == ZU_SOCKET_STREAM || options->pattern.router_raw;
     settings->ipv6 = options->ipv6;
     settings_sockopt(&settings->sockopt, options);
     if (settings_bytes(settings, options) < 0 || settings_words(settings, socket) < 0) {

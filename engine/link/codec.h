@@ -35,7 +35,7 @@ struct zu_batch {
     unsigned unit_count;     /* units that end in this batch */
     unsigned units_handed;   /* of those, wholly sent */
     uint64_t unit_ends[ZU_BATCH_UNITS]; /* where, in encoded bytes */
-    unsigned control_units;  /* the first of them are no frames of `out` but control frames */
+    unsigned control_units;  /* the first of them are not in `out`: control frames, zu_codec_say */
 };
 
 /*
@@ -46,7 +46,6 @@ int zu_batch_reserve(struct zu_batch *batch, size_t size, uint8_t **ret_at);
 void zu_batch_commit(struct zu_batch *batch, size_t size);
 /* Bytes of the frame's body are to be sent from where they lie. Once a frame, as the last of it. */
 void zu_batch_refer(struct zu_batch *batch, const uint8_t *body, size_t size);
-
 /* A frame to be encoded: `lead`, then `body`, make up its payload. */
 struct zu_codec_frame {
     unsigned flags;      /* ZU_FRAME_MORE, ZU_FRAME_COMMAND */
@@ -55,6 +54,9 @@ struct zu_codec_frame {
     const uint8_t *body; /* where it lies in the pipe, until handed over */
     size_t size;         /* octets there */
 };
+
+/* The whole of encode where a frame becomes `head` and the payload as it is. */
+int zu_batch_frame(struct zu_batch *batch, const struct zu_codec_frame *frame, const uint8_t *head, size_t head_size);
 
 /* Where decoders put what they have made. Errors end the connection and are to be passed on. */
 struct zu_delivery {
@@ -101,8 +103,8 @@ struct zu_codec_ops {
 struct zu_codec {
     const struct zu_codec_ops *ops; /* which */
     enum zu_wire_version version;   /* for the record filter: what the peer takes */
-    uint32_t epoch;                 /* the marker to wait for */
-    bool awaits_marker;             /* until it comes, all in `out` is void */
+    uint32_t epoch;                 /* the mark to wait for */
+    bool awaits_mark;             /* until it comes, all in `out` is void */
     struct zu_batch batch;          /* under way */
 };
 
@@ -110,10 +112,15 @@ extern const struct zu_codec_ops zu_codec_raw;  /* STREAM, ROUTER_RAW */
 extern const struct zu_codec_ops zu_codec_v1;   /* ZMTP 1.0 */
 extern const struct zu_codec_ops zu_codec_zmtp; /* later ZMTP, where records must be filtered */
 
+/* Set by tests: a row before all others. */
+extern const struct zu_codec_ops *zu_codec_extra;
+
 /* The first row that applies. NULL with *ret_err 0: none, the plain path; else -ENOMEM. */
 struct zu_codec *zu_codec_new(const struct zu_codec_case *which, int *ret_err);
 void zu_codec_free(struct zu_codec *codec);
 
+/* A message to go out before all that is in `out`, when nothing has gone yet; its bytes stay there until then. -ENOMEM. */
+int zu_codec_say(struct zu_codec *codec, const uint8_t *message, size_t size);
 /*
  * The bytes to send next: what is left of the batch, else a new one of control frames (whole, ZMTP 3; *control_size becomes 0
  * when they are taken in) and of what lies in `out`. Returns 1; 0, nothing, and `mode` has been minded; -EPIPE, the end

@@ -119,6 +119,7 @@ static struct zu_handshake *handshake_new(const struct zu_settings *settings)
         .properties = settings->properties,
         .properties_size = settings->properties_size,
         .message_size_max = settings->frame_max,
+        .raw = settings->raw,
     };
     zu_handshake_init(handshake, &config);
     return handshake;
@@ -196,7 +197,8 @@ struct zu_conn *zu_conn_new(struct zu_shard *shard, const struct zu_home *home, 
     conn->settle.run = run_settle;
     conn->tx_stream.fired = stream_due;
     conn->limits = (struct zu_feed_limits){
-        .frame_max = home->settings->frame_max < 0 ? UINT64_MAX : (uint64_t)home->settings->frame_max,
+        .frame_max = home->settings->frame_max < 0 || home->settings->raw ? UINT64_MAX
+                                                                          : (uint64_t)home->settings->frame_max,
         .open_max = OPEN_MESSAGE_MAX,
         .command = on_command,
         .context = conn,
@@ -218,9 +220,11 @@ struct zu_conn *zu_conn_new(struct zu_shard *shard, const struct zu_home *home, 
         return NULL;
     }
     tell(conn, owner->dialled ? ZU_EVENT_CONNECTED : ZU_EVENT_ACCEPTED, (uint64_t)fd);
+    if (home->settings->raw)
+        zu_conn_become_ready(conn);
     zu_conn_recv(conn);
     zu_conn_send(conn);
-    if (home->settings->handshake_ms > 0)
+    if (home->settings->handshake_ms > 0 && !conn->ready && !conn->closing)
         zu_conn_timer(conn, &conn->handshake_timer, (uint64_t)home->settings->handshake_ms * ZU_NS_PER_MS);
     return conn;
 }
@@ -264,6 +268,8 @@ void zu_conn_free(struct zu_conn *conn)
     zu_origin_unref(conn->origin);
     if (!conn->ready)
         zu_names_free(conn->names);
+    if (conn->codec)
+        zu_codec_free(conn->codec);
     if (conn->large)
         zu_buf_unref(conn->large);
     zu_home_fini(&conn->home);
@@ -283,35 +289,54 @@ static int peer_find(struct zu_conn *conn)
     return err ? err : zu_pipe_set_origin(conn->peer->in, conn->origin);
 }
 
+static int codec_find(struct zu_conn *conn)
+{
+    struct zu_codec_case which = {
+        .version = zu_handshake_version(conn->handshake),
+        .socket_type = conn->home.settings->socket_type,
+        .epoch = atomic_load_explicit(&conn->peer->epoch, memory_order_relaxed) + 1,
+        .frame_max = conn->limits.frame_max,
+        .handshake = conn->handshake,
+    };
+    int err;
+    conn->codec = zu_codec_new(&which, &err);
+    return err;
+}
+
 /* What each side hears first, before all that the other one has to say. */
 static int first_words(struct zu_conn *conn)
 {
     const struct zu_settings *settings = conn->home.settings;
+    const struct zu_bytes *hello = &settings->hello;
     int err = 0;
     if (settings->notify & ZU_NOTIFY_CONNECT)
         err = zu_pipe_feed_message(conn->peer->in, NULL, 0);
-    if (!err && settings->hello.size)
-        err = zu_handshake_append(conn->handshake, settings->hello.data, settings->hello.size);
+    if (!err && hello->size)
+        err = conn->codec ? zu_codec_say(conn->codec, hello->data, hello->size)
+                          : zu_handshake_append(conn->handshake, hello->data, hello->size);
+    if (!err && conn->codec)
+        err = zu_conn_codec_begin(conn);
     return err;
 }
 
 bool zu_conn_become_ready(struct zu_conn *conn)
 {
     zu_timer_clear(&conn->shard->timers, &conn->handshake_timer);
-    if (peer_find(conn) < 0) {
+    if (peer_find(conn) < 0 || codec_find(conn) < 0) {
         zu_conn_close(conn, -ENOMEM);
         return false;
     }
     conn->ready = true;
     zu_peer_rename(conn->peer, conn->names);
     zu_peer_tell_met(conn->peer, conn->home.box);
-    tell(conn, ZU_EVENT_HANDSHAKE_SUCCEEDED, 0);
-    if (first_words(conn) < 0) {
-        zu_conn_close(conn, -ENOMEM);
-        return false;
-    }
-    zu_heartbeat_start(conn);
-    return true;
+    if (!conn->home.settings->raw)
+        tell(conn, ZU_EVENT_HANDSHAKE_SUCCEEDED, 0);
+    int err = first_words(conn);
+    if (err)
+        zu_conn_close(conn, err);
+    else
+        zu_heartbeat_start(conn);
+    return !conn->closing;
 }
 
 void zu_conn_timer(struct zu_conn *conn, struct zu_timer *timer, uint64_t delay_ns)

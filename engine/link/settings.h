@@ -53,6 +53,7 @@ struct zu_settings {
     int heartbeat_timeout_ms;                 /* silence after a PING; negative: as heartbeat_ms */
     int backlog;                              /* of a listener */
     int use_fd;                               /* a listening descriptor to adopt; -1: none */
+    bool raw;                                 /* no ZMTP: bytes as they come */
     bool immediate;                           /* no pipe before the connection is ready */
     bool ipv6;                                /* dual stack */
     struct zu_proxy *proxy;                   /* for transports that take one; owned; NULL: none */
