@@ -4,7 +4,7 @@
 
 LIBZMQ is the drop-in. It runs in a process of its own (this file again, as `interop.py --peer ...`, through ctypes),
 against stock libzmq under pyzmq in this one: each direction, each role, each stream transport, from 0 bytes to 64 MiB,
-every part compared by size and checksum. Then against peers that are a few lines of script and speak ZMTP 2.0 and 3.0.
+every part compared by size and checksum. Then against peers that are a few lines of script and speak ZMTP 1.0 to 3.0.
 Closes with `N passed, N failed`.
 """
 import contextlib
@@ -273,6 +273,36 @@ SIGNATURE = b"\xff" + bytes(7) + b"\x01\x7f"
 SCRIPT = [[b"hello"], [b"", b"x" * 300, b""], [b"y" * 70000]]
 
 
+def frame_v1(body, more=False, long=False):
+    flags = b"\1" if more else b"\0"
+    if len(body) > 253 or long:
+        return b"\xff" + (len(body) + 1).to_bytes(8, "big") + flags + body
+    return bytes([len(body) + 1]) + flags + body
+
+
+def frame_v1_read(connection):
+    length = exactly(connection, 1)[0]
+    if length == 255:
+        length = int.from_bytes(exactly(connection, 8), "big")
+        assert length > 254, "a long length that was not needed"
+    return exactly(connection, 1)[0], exactly(connection, length - 1)
+
+
+def shake_unversioned(connection, _kind):
+    """ZMTP 1.0 as libzmq 2.x speaks it: an identity frame each way, the other's with a long head and odd flags."""
+    connection.sendall(frame_v1(b"old"))
+    assert exactly(connection, 10) == b"\xff" + bytes(7) + b"\x01\x7f", "an empty identity"
+
+
+def shake_1_0(connection, kind):
+    """Revision 0: as 2.0, but in frames of 1.0."""
+    connection.sendall(SIGNATURE + b"\x00" + bytes([TYPES[kind]]) + frame_v1(b"old"))
+    assert exactly(connection, 10)[::9] == b"\xff\x7f"
+    assert exactly(connection, 1)[0] >= 1
+    assert exactly(connection, 1)[0] == TYPES[OTHER[kind]]
+    assert frame_v1_read(connection) == (0, b""), "an empty identity"
+
+
 def shake_2_0(connection, kind):
     """Revision 1: signature, revision, socket type, then an identity frame each way."""
     connection.sendall(SIGNATURE + b"\x01" + bytes([TYPES[kind]]) + frame(b""))
@@ -312,23 +342,46 @@ def connected(library, kind, role, job, count):
             yield process, connection
 
 
-def script_sends(library, shake, role):
+DIALECTS = {
+    "1.0 without a version": (shake_unversioned, frame_v1, frame_v1_read),
+    "1.0": (shake_1_0, frame_v1, frame_v1_read),
+    "2.0": (shake_2_0, frame, frame_read),
+    "3.0": (shake_3_0, frame, frame_read),
+}
+
+
+def script_sends(library, dialect, role):
+    shake, put, _ = DIALECTS[dialect]
     with connected(library, "PULL", role, "recv", len(SCRIPT)) as (process, connection):
         shake(connection, "PUSH")
         for n, parts in enumerate(SCRIPT):
             for i, part in enumerate(parts):
-                connection.sendall(frame(part, more=i + 1 < len(parts), long=n % 2 == 1))
+                connection.sendall(put(part, more=i + 1 < len(parts), long=n % 2 == 1))
             assert process.stdout.readline().strip() == digest(parts), f"message {n}"
 
 
-def script_receives(library, shake, role):
+def script_receives(library, dialect, role):
     count = 30
+    shake, _, get = DIALECTS[dialect]
     with connected(library, "PUSH", role, "send", count) as (_, connection):
         shake(connection, "PULL")
         for n, parts in enumerate(messages(64 * MIB)[:count]):
             for i, part in enumerate(parts):
-                flags, body = frame_read(connection)
+                flags, body = get(connection)
                 assert flags == (i + 1 < len(parts)) and body == part, f"message {n}, part {i}"
+
+
+def script_converses(library, dialect, role):
+    """In the smallest pieces there are."""
+    shake, put, get = DIALECTS[dialect]
+    with connected(library, "PAIR", role, "recv+send", 20) as (process, connection):
+        shake(connection, "PAIR")
+        for n, parts in enumerate(messages(300)[:20]):
+            for octet in b"".join(put(part, more=i + 1 < len(parts)) for i, part in enumerate(parts)):
+                connection.sendall(bytes([octet]))
+            assert process.stdout.readline().strip() == digest(parts), f"message {n}"
+            expected = messages(64 * MIB)[n]
+            assert [get(connection)[1] for _ in expected] == expected, f"message {n}"
 
 
 def cases(library, folder):
@@ -336,10 +389,10 @@ def cases(library, folder):
         yield from stock_cases(library, folder)
     else:
         print("skipped: everything against stock libzmq (no python3-zmq)")
-    for shake, role in itertools.product((shake_2_0, shake_3_0), ("bind", "connect")):
-        version = shake.__name__[-3:].replace("_", ".")
-        yield f"a peer of ZMTP {version} sends, zuring {role}s", script_sends, library, shake, role
-        yield f"a peer of ZMTP {version} receives, zuring {role}s", script_receives, library, shake, role
+    for dialect, role in itertools.product(DIALECTS, ("bind", "connect")):
+        yield f"a peer of ZMTP {dialect} sends, zuring {role}s", script_sends, library, dialect, role
+        yield f"a peer of ZMTP {dialect} receives, zuring {role}s", script_receives, library, dialect, role
+        yield f"a peer of ZMTP {dialect} converses, zuring {role}s", script_converses, library, dialect, role
 
 
 def stock_cases(library, folder):

@@ -236,6 +236,17 @@ static void name_take(struct zu_socket *socket, struct zu_peer *peer)
     zu_option_bytes_set(name, NULL, 0);
 }
 
+/* Without memory the old one stays. */
+static void name_tell(struct zu_socket *socket, const struct zu_peer *peer)
+{
+    const struct zu_pattern_ops *ops = socket->pattern.ops;
+    if (!ops->peer_name || !peer->role)
+        return;
+    size_t size;
+    const void *name = ops->peer_name(peer, &size);
+    zu_option_bytes_set(&socket->options.routing_id, name, size);
+}
+
 static int connect_inproc(struct zu_socket *socket, const struct zu_home *home, const char *name)
 {
     struct zu_peer *peer;
@@ -273,8 +284,10 @@ static int connect_stream(struct zu_socket *socket, const struct zu_transport *t
             zu_peer_abandon(peer);
         return -ENOMEM;
     }
-    if (peer)
+    if (peer) {
         zu_socket_attach(socket, peer);
+        name_tell(socket, peer);
+    }
     zu_dial_start(entry->dial);
     return 0;
 }

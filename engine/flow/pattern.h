@@ -71,6 +71,8 @@ struct zu_pattern_ops {
     size_t (*topics)(const struct zu_pattern *pattern);
     /* zmq_socket_get_peer_state: ZU_POLL_ bits, -EHOSTUNREACH. NULL: the type has none. */
     int (*peer_state)(struct zu_pattern *pattern, const void *id, size_t size);
+    /* What the peer that was connected last is called: ROUTING_ID then. NULL: ROUTING_ID is what was set. */
+    const void *(*peer_name)(const struct zu_peer *peer, size_t *ret_size);
 };
 
 /* The socket's thread. */
@@ -91,6 +93,7 @@ extern const struct zu_pattern_ops zu_pattern_dealer;
 extern const struct zu_pattern_ops zu_pattern_router;
 extern const struct zu_pattern_ops zu_pattern_req;
 extern const struct zu_pattern_ops zu_pattern_rep;
+extern const struct zu_pattern_ops zu_pattern_stream;
 
 /* 0 or -ENOMEM. */
 int zu_pattern_init(struct zu_pattern *pattern, const struct zu_pattern_ops *ops,

@@ -93,6 +93,8 @@ struct zu_peer_events {
     void (*gone)(struct zu_peer *peer);     /* the far side is gone for good; `in` may hold more to read */
     /* No note: the pattern wants no more of it. Nothing more is sent; what has come can still be read. */
     void (*part)(struct zu_peer *peer);
+    /* The same at once: what lies in `out` is dropped. */
+    void (*dismiss)(struct zu_peer *peer);
 };
 
 /* What the two ends of a connection are called, for monitors; one allocation. Texts are endpoints, "" when unknown. */

@@ -107,7 +107,7 @@ int zu_router_attach(struct zu_pattern *pattern, struct zu_peer *peer)
         return -ENOMEM;
     named->peer = peer;
     peer->role = named;
-    if (peer->own_id) {
+    if (peer->own_id || router->names_at_once) {
         call(router, named, peer->own_id);
         zu_fair_add(&pattern->in, peer);
     }
@@ -194,6 +194,21 @@ int zu_router_send_on(struct zu_pattern *pattern, struct zu_part *part)
     return 0;
 }
 
+int zu_router_send_raw(struct zu_pattern *pattern, struct zu_part *part)
+{
+    struct zu_router *router = pattern->own;
+    struct zu_named *to = router->out;
+    size_t size = part->msg ? zu_msg_size(part->msg) : part->size;
+    part->more = false;
+    if (!to || size)
+        return zu_router_send_on(pattern, part);
+    zu_part_drop(part);
+    router->sending = false;
+    router->out = NULL;
+    to->peer->events->dismiss(to->peer);
+    return 0;
+}
+
 /* The address. One that nothing follows goes nowhere, silently. */
 static int send_address(struct zu_pattern *pattern, struct zu_part *part)
 {
@@ -224,7 +239,9 @@ static int send_address(struct zu_pattern *pattern, struct zu_part *part)
 static int send(struct zu_pattern *pattern, struct zu_part *part)
 {
     const struct zu_router *router = pattern->own;
-    return router->sending ? zu_router_send_on(pattern, part) : send_address(pattern, part);
+    if (!router->sending)
+        return send_address(pattern, part);
+    return pattern->options->router_raw ? zu_router_send_raw(pattern, part) : zu_router_send_on(pattern, part);
 }
 
 void zu_router_rest(struct zu_pattern *pattern)
@@ -239,19 +256,19 @@ void zu_router_rest(struct zu_pattern *pattern)
 
 /* --- the rest of the row --- */
 
-/* ROUTER's own. */
+/* ROUTER's own, and STREAM's. */
 struct router {
     struct zu_router names; /* first */
     bool inside;            /* the sender of the message in turn has been told */
 };
 
-static int init(struct zu_pattern *pattern)
+int zu_router_new(struct zu_pattern *pattern)
 {
     pattern->own = zu_alloc_zero(sizeof(struct router));
     return pattern->own ? zu_router_init(pattern->own) : -ENOMEM;
 }
 
-static void fini(struct zu_pattern *pattern)
+void zu_router_free(struct zu_pattern *pattern)
 {
     if (!pattern->own)
         return;
@@ -259,7 +276,7 @@ static void fini(struct zu_pattern *pattern)
     zu_free(pattern->own, sizeof(struct router));
 }
 
-static int peek(struct zu_pattern *pattern, struct zu_view *ret_view)
+int zu_router_peek(struct zu_pattern *pattern, struct zu_view *ret_view)
 {
     const struct router *router = pattern->own;
     int err = zu_pattern_peek_fair(pattern, ret_view);
@@ -273,7 +290,7 @@ static int peek(struct zu_pattern *pattern, struct zu_view *ret_view)
     return 0;
 }
 
-static void taken(struct zu_pattern *pattern, unsigned flags)
+void zu_router_taken(struct zu_pattern *pattern, unsigned flags)
 {
     struct router *router = pattern->own;
     if (!router->inside) {
@@ -318,8 +335,8 @@ const struct zu_pattern_ops zu_pattern_router = {
     .type = 6,
     .name = "ROUTER",
     .can = ZU_POLL_IN | ZU_POLL_OUT,
-    .init = init,
-    .fini = fini,
+    .init = zu_router_new,
+    .fini = zu_router_free,
     .attach = zu_router_attach,
     .met = zu_router_met,
     .detach_in = zu_router_detach_in,
@@ -328,8 +345,8 @@ const struct zu_pattern_ops zu_pattern_router = {
     .writable = zu_pattern_ignore,
     .send = send,
     .rest = zu_router_rest,
-    .peek = peek,
-    .taken = taken,
+    .peek = zu_router_peek,
+    .taken = zu_router_taken,
     .poll = poll,
     .peer_state = zu_router_peer_state,
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Peers by name: what ROUTER and REP share. A pattern that uses it has a zu_router at the start of its `own`. */
+/* Peers by name: what ROUTER, REP and STREAM share. A pattern that uses it has a zu_router at the start of its `own`. */
 #ifndef ZU_FLOW_ROUTER_H
 #define ZU_FLOW_ROUTER_H
 
@@ -22,6 +22,7 @@ struct zu_router {
     struct zu_named *last;   /* the one last written to; NULL for none */
     struct zu_named *out;    /* takes the message under way; NULL: it is dropped */
     bool sending;            /* a message is under way */
+    bool names_at_once;      /* a peer without a name gets one before it is met: STREAM, whose peers never have any */
     uint32_t made_count;     /* of the names we make; starts anywhere */
 };
 
@@ -46,5 +47,13 @@ struct zu_named *zu_router_find(struct zu_router *router, const void *id, size_t
 bool zu_router_admits(struct zu_pattern *pattern, struct zu_peer *peer, uint64_t patience_ns, bool sleeps);
 /* One frame of the message under way, to `out` or nowhere. -ENOMEM. */
 int zu_router_send_on(struct zu_pattern *pattern, struct zu_part *part);
+/* The same for a raw peer: one frame is all, and an empty one is the end of the peer. */
+int zu_router_send_raw(struct zu_pattern *pattern, struct zu_part *part);
+
+/* Slots of ROUTER, whose `own` they make, that are STREAM's too. */
+int zu_router_new(struct zu_pattern *pattern);
+void zu_router_free(struct zu_pattern *pattern);
+int zu_router_peek(struct zu_pattern *pattern, struct zu_view *ret_view);
+void zu_router_taken(struct zu_pattern *pattern, unsigned flags);
 
 #endif
