@@ -76,8 +76,8 @@ int zu_batch_frame(struct zu_batch *batch, const struct zu_codec_frame *frame, c
 {
     bool refers = frame->size > COPY_MAX;
     size_t size = head_size + frame->lead_size + (refers ? 0 : frame->size);
-    uint8_t *at;
-    int err = zu_batch_reserve(batch, size, &at);
+    uint8_t *at = NULL;
+    int err = size ? zu_batch_reserve(batch, size, &at) : 0;
     if (err)
         return err;
     if (head_size)
@@ -86,7 +86,8 @@ int zu_batch_frame(struct zu_batch *batch, const struct zu_codec_frame *frame, c
         memcpy(at + head_size, frame->lead, frame->lead_size);
     if (!refers && frame->size)
         memcpy(at + head_size + frame->lead_size, frame->body, frame->size);
-    zu_batch_commit(batch, size);
+    if (size)
+        zu_batch_commit(batch, size);
     if (refers)
         zu_batch_refer(batch, frame->body, frame->size);
     return 0;
