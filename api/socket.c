@@ -49,6 +49,18 @@ int zmq_getsockopt(void *handle, int option, void *value, size_t *size)
     return socket ? api_result(zu_socket_get(socket, option, value, size)) : -1;
 }
 
+int zmq_socket_get_peer_state(void *handle, const void *routing_id, size_t size)
+{
+    struct zu_socket *socket = entered(handle);
+    if (!socket)
+        return -1;
+    if (!socket->pattern.ops->peer_state)
+        return api_result(-ENOTSUP);
+    if (!routing_id && size)
+        return api_result(-EFAULT);
+    return api_result(socket->pattern.ops->peer_state(&socket->pattern, routing_id, size));
+}
+
 int zmq_bind(void *handle, const char *endpoint)
 {
     struct zu_socket *socket = entered(handle);

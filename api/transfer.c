@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
+
 static int size_as_int(size_t size)
 {
     return size < INT_MAX ? (int)size : INT_MAX;
@@ -88,12 +90,12 @@ ZU_HOT int zmq_msg_send(zmq_msg_t *handle, void *socket_handle, int flags)
 }
 
 /*
- * As in libzmq, who came as far as looking for a message has given up the old one: not who cannot receive at all, nor
- * who had been told that the context ends.
+ * As in libzmq, who came as far as looking for a message has given up the old one: not who cannot receive at all, or not
+ * now, nor who had been told that the context ends.
  */
 static ZU_COLD int msg_recv_failed(struct zu_msg *msg, struct zu_socket *socket, unsigned state, int err)
 {
-    if (state <= ZU_SOCKET_WATCHED && (socket->pattern.ops->can & ZU_POLL_IN)) {
+    if (state <= ZU_SOCKET_WATCHED && (socket->pattern.ops->can & ZU_POLL_IN) && err != -ZU_EFSM) {
         zu_msg_close(msg);
         zu_msg_init(msg);
     }

@@ -35,8 +35,3 @@ int zmq_disconnect_peer(void *socket, uint32_t routing_id)
 {
     return unbuilt();
 }
-
-int zmq_socket_get_peer_state(void *socket, const void *routing_id, size_t routing_id_size)
-{
-    return unbuilt();
-}

@@ -4,11 +4,12 @@
 
 LIBZMQ is the drop-in. It runs in a process of its own (this file again, as `interop.py --peer ...`, through ctypes),
 against stock libzmq under pyzmq in this one: each direction, each role, each stream transport, from 0 bytes to 64 MiB,
-every part compared by size and checksum. Then against peers that are a few lines of script and speak ZMTP 2.0 and 3.0.
+every part compared by size and checksum. Then against peers that are a few lines of script and speak ZMTP 1.0 to 3.0.
 Closes with `N passed, N failed`.
 """
 import contextlib
 import ctypes
+import errno
 import importlib.util
 import itertools
 import os
@@ -17,10 +18,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import zlib
 
-TYPES = {"PAIR": 0, "PULL": 7, "PUSH": 8}
+TYPES = {"PAIR": 0, "REQ": 3, "REP": 4, "DEALER": 5, "ROUTER": 6, "PULL": 7, "PUSH": 8}
 LINGER, LAST_ENDPOINT, SNDHWM, RCVMORE, RCVTIMEO, SNDTIMEO = 17, 32, 23, 13, 27, 28
+ROUTING_ID, ROUTER_MANDATORY = 5, 33
 SNDMORE = 2
 WAIT_MS = 20000
 MIB = 1 << 20
@@ -45,6 +48,32 @@ def messages(most):
 
 def digest(parts):
     return " ".join(f"{len(part)}:{zlib.crc32(part):08x}" for part in parts)
+
+
+# --- dialogues: one asks, the other one sends back what it got ---
+
+DIALOGUES = (("REQ", "REP"), ("REQ", "ROUTER"), ("DEALER", "REP"), ("DEALER", "ROUTER"), ("DEALER", "DEALER"),
+             ("ROUTER", "DEALER"), ("ROUTER", "ROUTER"))
+ZURING_NAME = STOCK_NAME = b"the other one"
+
+
+def ask_before(kind, other):
+    """The parts that a socket of `kind` puts before what it asks, and gets back before the answer."""
+    if kind == "ROUTER":
+        return [STOCK_NAME]
+    return [b""] if (kind, other) == ("DEALER", "REP") else []
+
+
+def when_routable(send):
+    """A ROUTER cannot say anything before its peer has come."""
+    until = time.monotonic() + WAIT_MS / 1000
+    while True:
+        try:
+            return send()
+        except Exception as fault:  # OSError, or stock's ZMQError
+            if getattr(fault, "errno", 0) != errno.EHOSTUNREACH or time.monotonic() > until:
+                raise
+            time.sleep(0.002)
 
 
 # --- the process that loads the drop-in ---
@@ -74,6 +103,9 @@ class Library:
             self.set(handle, option, value)
         return handle
 
+    def name(self, handle, text):
+        self.call("zmq_setsockopt", handle, ROUTING_ID, text, ctypes.c_size_t(len(text)))
+
     def endpoint(self, handle):
         text, size = ctypes.create_string_buffer(256), ctypes.c_size_t(256)
         self.call("zmq_getsockopt", handle, LAST_ENDPOINT, text, ctypes.byref(size))
@@ -101,10 +133,22 @@ def peer(path, kind, role, endpoint, job, count):
     library = Library(path)
     context = ctypes.c_void_p(library.zmq.zmq_ctx_new())
     handle = library.open(context, kind)
+    if job.startswith("ask") or job == "echo":
+        library.name(handle, ZURING_NAME)
+    if kind == "ROUTER":
+        library.set(handle, ROUTER_MANDATORY, 1)
     library.call("zmq_" + role, handle, endpoint.encode())
     print(library.endpoint(handle), flush=True)
-    out = messages(64 * MIB)
+    out = messages(64 * MIB) if "ask" not in job else messages(MIB)
     for n in range(int(count)):
+        if job.startswith("ask"):
+            before = ask_before(kind, job[4:])
+            when_routable(lambda: library.send(handle, before + out[n]))
+            reply = library.recv(handle)
+            assert reply[:len(before)] == before, f"{digest(reply)} instead of {digest(before)} and more"
+            print(digest(reply[len(before):]), flush=True)
+        if job == "echo":
+            library.send(handle, library.recv(handle))
         if "recv" in job:
             print(digest(library.recv(handle)), flush=True)
         if "send" in job:
@@ -155,6 +199,34 @@ def stock_case(library, kind, role, endpoint, job):
                     assert got == parts, f"message {n}: {digest(got)[:200]} instead of {digest(parts)[:200]}"
 
 
+def stock_dialogue(library, kind, role, endpoint, asks, other):
+    """The drop-in as `kind` asks, or answers, stock libzmq as `other`: parts of 0 octets to 1 MiB there and back."""
+    import zmq
+    out = messages(MIB)[:200]
+    job = f"ask-{other}" if asks else "echo"
+    with zmq.Context() as context, context.socket(getattr(zmq, other)) as stock:
+        stock.linger, stock.rcvtimeo, stock.sndtimeo = 0, WAIT_MS, WAIT_MS
+        stock.routing_id = STOCK_NAME
+        if other == "ROUTER":
+            stock.router_mandatory = True
+        if role == "connect":
+            stock.bind(endpoint)
+            endpoint = stock.last_endpoint.decode().rstrip("\0")
+        with peer_process(library, kind, role, endpoint, job, len(out)) as (process, where):
+            if role == "bind":
+                stock.connect(where)
+            for n, parts in enumerate(out):
+                if asks:
+                    stock.send_multipart(stock.recv_multipart())
+                    told = process.stdout.readline().strip()
+                    assert told == digest(parts), f"message {n}: {told[:200]} instead of {digest(parts)[:200]}"
+                else:
+                    before = ask_before(other, kind)
+                    when_routable(lambda: stock.send_multipart(before + parts))
+                    got = stock.recv_multipart()
+                    assert got == before + parts, f"message {n}: {digest(got)[:200]} instead of {digest(parts)[:200]}"
+
+
 def stock_stream(library, role, endpoint):
     """The same without waiting for each message: batches on both sides, in both directions at once."""
     import zmq
@@ -201,6 +273,36 @@ SIGNATURE = b"\xff" + bytes(7) + b"\x01\x7f"
 SCRIPT = [[b"hello"], [b"", b"x" * 300, b""], [b"y" * 70000]]
 
 
+def frame_v1(body, more=False, long=False):
+    flags = b"\1" if more else b"\0"
+    if len(body) > 253 or long:
+        return b"\xff" + (len(body) + 1).to_bytes(8, "big") + flags + body
+    return bytes([len(body) + 1]) + flags + body
+
+
+def frame_v1_read(connection):
+    length = exactly(connection, 1)[0]
+    if length == 255:
+        length = int.from_bytes(exactly(connection, 8), "big")
+        assert length > 254, "a long length that was not needed"
+    return exactly(connection, 1)[0], exactly(connection, length - 1)
+
+
+def shake_unversioned(connection, _kind):
+    """ZMTP 1.0 as libzmq 2.x speaks it: an identity frame each way, the other's with a long head and odd flags."""
+    connection.sendall(frame_v1(b"old"))
+    assert exactly(connection, 10) == b"\xff" + bytes(7) + b"\x01\x7f", "an empty identity"
+
+
+def shake_1_0(connection, kind):
+    """Revision 0: as 2.0, but in frames of 1.0."""
+    connection.sendall(SIGNATURE + b"\x00" + bytes([TYPES[kind]]) + frame_v1(b"old"))
+    assert exactly(connection, 10)[::9] == b"\xff\x7f"
+    assert exactly(connection, 1)[0] >= 1
+    assert exactly(connection, 1)[0] == TYPES[OTHER[kind]]
+    assert frame_v1_read(connection) == (0, b""), "an empty identity"
+
+
 def shake_2_0(connection, kind):
     """Revision 1: signature, revision, socket type, then an identity frame each way."""
     connection.sendall(SIGNATURE + b"\x01" + bytes([TYPES[kind]]) + frame(b""))
@@ -240,23 +342,46 @@ def connected(library, kind, role, job, count):
             yield process, connection
 
 
-def script_sends(library, shake, role):
+DIALECTS = {
+    "1.0 without a version": (shake_unversioned, frame_v1, frame_v1_read),
+    "1.0": (shake_1_0, frame_v1, frame_v1_read),
+    "2.0": (shake_2_0, frame, frame_read),
+    "3.0": (shake_3_0, frame, frame_read),
+}
+
+
+def script_sends(library, dialect, role):
+    shake, put, _ = DIALECTS[dialect]
     with connected(library, "PULL", role, "recv", len(SCRIPT)) as (process, connection):
         shake(connection, "PUSH")
         for n, parts in enumerate(SCRIPT):
             for i, part in enumerate(parts):
-                connection.sendall(frame(part, more=i + 1 < len(parts), long=n % 2 == 1))
+                connection.sendall(put(part, more=i + 1 < len(parts), long=n % 2 == 1))
             assert process.stdout.readline().strip() == digest(parts), f"message {n}"
 
 
-def script_receives(library, shake, role):
+def script_receives(library, dialect, role):
     count = 30
+    shake, _, get = DIALECTS[dialect]
     with connected(library, "PUSH", role, "send", count) as (_, connection):
         shake(connection, "PULL")
         for n, parts in enumerate(messages(64 * MIB)[:count]):
             for i, part in enumerate(parts):
-                flags, body = frame_read(connection)
+                flags, body = get(connection)
                 assert flags == (i + 1 < len(parts)) and body == part, f"message {n}, part {i}"
+
+
+def script_converses(library, dialect, role):
+    """In the smallest pieces there are."""
+    shake, put, get = DIALECTS[dialect]
+    with connected(library, "PAIR", role, "recv+send", 20) as (process, connection):
+        shake(connection, "PAIR")
+        for n, parts in enumerate(messages(300)[:20]):
+            for octet in b"".join(put(part, more=i + 1 < len(parts)) for i, part in enumerate(parts)):
+                connection.sendall(bytes([octet]))
+            assert process.stdout.readline().strip() == digest(parts), f"message {n}"
+            expected = messages(64 * MIB)[n]
+            assert [get(connection)[1] for _ in expected] == expected, f"message {n}"
 
 
 def cases(library, folder):
@@ -264,10 +389,10 @@ def cases(library, folder):
         yield from stock_cases(library, folder)
     else:
         print("skipped: everything against stock libzmq (no python3-zmq)")
-    for shake, role in itertools.product((shake_2_0, shake_3_0), ("bind", "connect")):
-        version = shake.__name__[-3:].replace("_", ".")
-        yield f"a peer of ZMTP {version} sends, zuring {role}s", script_sends, library, shake, role
-        yield f"a peer of ZMTP {version} receives, zuring {role}s", script_receives, library, shake, role
+    for dialect, role in itertools.product(DIALECTS, ("bind", "connect")):
+        yield f"a peer of ZMTP {dialect} sends, zuring {role}s", script_sends, library, dialect, role
+        yield f"a peer of ZMTP {dialect} receives, zuring {role}s", script_receives, library, dialect, role
+        yield f"a peer of ZMTP {dialect} converses, zuring {role}s", script_converses, library, dialect, role
 
 
 def stock_cases(library, folder):
@@ -278,6 +403,12 @@ def stock_cases(library, folder):
     for number, (transport, role) in enumerate(itertools.product(("tcp", "ipc"), ("bind", "connect"))):
         endpoint = "tcp://127.0.0.1:*" if transport == "tcp" else f"ipc://{folder}/stream{number}"
         yield f"{transport}: zuring {role}s, a stream", stock_stream, library, role, endpoint
+    for number, (transport, role, (asker, answerer), asks) in enumerate(itertools.product(
+            ("tcp", "ipc"), ("bind", "connect"), DIALOGUES, (True, False))):
+        endpoint = "tcp://127.0.0.1:*" if transport == "tcp" else f"ipc://{folder}/dialogue{number}"
+        kind, other = (asker, answerer) if asks else (answerer, asker)
+        yield (f"{transport}: zuring {role}s as {kind} and {'asks' if asks else 'answers'} {other}", stock_dialogue,
+               library, kind, role, endpoint, asks, other)
 
 
 def main():

@@ -61,14 +61,15 @@ static inline struct zu_peer *peer_make(uint64_t out_hwm, uint64_t in_hwm)
 static inline void near_close(struct zu_peer *peer)
 {
     if (peer->out_open) {
+        peer->out_open = false;
         pattern.ops->detach_out(&pattern, peer);
         zu_pipe_end(peer->out);
     }
     if (peer->in_open) {
+        peer->in_open = false;
         pattern.ops->detach_in(&pattern, peer);
         zu_pipe_leave(peer->in);
     }
-    peer->in_open = peer->out_open = false;
 }
 
 static inline void peer_end(struct zu_peer *peer)

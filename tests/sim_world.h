@@ -45,6 +45,7 @@ struct plan {
     int handshake_ms;            /* 0: no deadline */
     int connect_timeout_ms;      /* 0: none */
     bool immediate;              /* no pipe before there is a connection */
+    bool coded;                  /* all connections have a codec */
 };
 
 /* One life of a socket. */

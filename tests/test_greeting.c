@@ -96,24 +96,39 @@ Test(greeting, a_2_0_type_that_is_none_of_ours_is_unknown)
     cr_assert_eq(greeting.peer_socket_type, ZU_SOCKET_TYPE_UNKNOWN);
 }
 
-Test(greeting, older_peers_are_refused_and_stay_refused)
+Test(greeting, a_peer_from_before_greetings_is_told_at_its_first_octets)
 {
     static const struct {
         const char *bytes;
         size_t size;
         size_t used;
-    } rows[] = {{"\x01\0", 2, 1}, {"\xff\0\0\0\0\0\0\0\x01\0", 10, 10}, {SIGNATURE "\0\x05", 12, 11}};
+    } rows[] = {{"\x01\0", 2, 1}, {"\xff\0\0\0\0\0\0\0\x01\0\x03", 11, 10}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct zu_greeting greeting;
         size_t used;
         zu_greeting_init(&greeting, ZU_SOCKET_PUB, 0, "NULL");
-        cr_assert_eq(zu_greeting_feed(&greeting, (const uint8_t *)rows[i].bytes, rows[i].size, &used),
-                     -EPROTONOSUPPORT);
-        cr_assert_eq(used, rows[i].used);
         uint8_t out_size = greeting.out_size;
-        cr_assert_eq(zu_greeting_feed(&greeting, (const uint8_t *)GREETING_3_1, 64, &used), -EPROTONOSUPPORT);
-        cr_assert_eq(greeting.out_size, out_size, "answered after all");
+        cr_assert_eq(zu_greeting_feed(&greeting, (const uint8_t *)rows[i].bytes, rows[i].size, &used), 1);
+        cr_assert_eq(used, rows[i].used);
+        cr_assert_eq(greeting.version, ZU_WIRE_UNVERSIONED);
+        cr_assert_eq(greeting.peer_socket_type, ZU_SOCKET_TYPE_UNKNOWN);
+        cr_assert_arr_eq(greeting.in, rows[i].bytes, used, "part of its identity frame");
+        cr_assert_eq(greeting.out_size, out_size, "nothing it would understand");
+        cr_assert_eq(zu_greeting_feed(&greeting, (const uint8_t *)GREETING_3_1, 64, &used), 1);
+        cr_assert_eq(used, 0u);
     }
+}
+
+Test(greeting, version_1_0_ends_as_2_0_does)
+{
+    struct zu_greeting greeting;
+    zu_greeting_init(&greeting, ZU_SOCKET_PUB, 0, "NULL");
+    cr_assert_eq(FEED(&greeting, SIGNATURE "\0"), 0);
+    cr_assert_eq(FEED(&greeting, "\x02"), 1);
+    cr_assert_eq(greeting.version, ZU_WIRE_1_0);
+    cr_assert_eq(greeting.peer_socket_type, ZU_SOCKET_SUB);
+    cr_assert_eq(greeting.out_size, 12);
+    cr_assert_eq(greeting.out[11], ZU_SOCKET_PUB);
 }
 
 Test(greeting, pieces_of_every_size_leave_what_follows_unused)

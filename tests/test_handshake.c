@@ -243,8 +243,10 @@ Test(handshake, failures)
         unsigned protocol_error;
         unsigned auth_status;
     } rows[] = {
-        {BYTES("\x01\0"), -EPROTONOSUPPORT, 0, 0},
-        {BYTES(SIGNATURE "\0"), -EPROTONOSUPPORT, 0, 0},
+        {BYTES("\0\0"), -EPROTO, 0, 0},
+        {BYTES("GE"), -EPROTO, 0, 0},
+        {BYTES(SIGNATURE "\0\x05\0"), -EPROTO, 0, 0},
+        {BYTES("\xff\0\0\0\0\0\x01\0\x02\0"), -EMSGSIZE, 0, 0},
         {BYTES(SIGNATURE "\x03\x01PLAIN\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" ZEROS_32), -EPROTO,
          ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH, 0},
         {BYTES(SIGNATURE "\x03\x01NULL\0x\0\0\0\0\0\0\0\0\0\0\0\0\0\0" ZEROS_32), -EPROTO,
@@ -290,21 +292,89 @@ Test(handshake, maxmsgsize_binds_handshake_frames)
     }
 }
 
-Test(handshake, old_peers_cannot_bypass_what_guards_the_socket)
+/*
+ * CVE-2014-9721: a peer that sends the header of an older protocol is not asked for its credentials. It must not be let in
+ * where the socket asks for some, by mechanism or through ZAP.
+ */
+Test(handshake, cve_2014_9721_old_peers_cannot_bypass_what_guards_the_socket)
 {
+    static const struct {
+        const uint8_t *bytes;
+        size_t size;
+        size_t answered; /* octets, none of them of the identity */
+    } rows[] = {
+        {BYTES("\x01\0"), 10},
+        {BYTES("\xff\0\0\0\0\0\0\0\x01\0"), 10},
+        {BYTES(SIGNATURE "\0\x06\x01\0"), 12},
+        {BYTES(SIGNATURE "\x01\x06\0\0"), 12},
+    };
     struct zu_mechanism_ops secure = zu_null_mechanism;
     secure.old_peers_served = false;
-    for (int guard = 0; guard < 2; guard++) {
+    for (size_t i = 0; i < 2 * sizeof(rows) / sizeof(rows[0]); i++) {
         struct zu_handshake_config config = config_of(ZU_SOCKET_DEALER, "secret");
-        config.old_peers_refused = guard == 0;
-        if (guard == 1)
+        config.old_peers_refused = i % 2 == 0;
+        if (i % 2 == 1)
             config.mechanism = &secure;
         struct zu_handshake hs;
         zu_handshake_init(&hs, &config);
-        cr_assert_eq(FEED(&hs, SIGNATURE "\x01\x06\0\0"), -EPROTONOSUPPORT);
-        EXPECT(&hs, "\xff\0\0\0\0\0\0\0\x07\x7f\x03\x05");
+        cr_assert_eq(feed(&hs, rows[i / 2].bytes, rows[i / 2].size), -EPROTONOSUPPORT, "row %zu", i / 2);
+        const uint8_t *bytes;
+        cr_assert_eq(zu_handshake_output(&hs, &bytes), rows[i / 2].answered, "row %zu", i / 2);
+        cr_assert_arr_eq(bytes, "\xff\0\0\0\0\0\0\0\x07\x7f\x03\x05", rows[i / 2].answered);
         zu_handshake_fini(&hs);
     }
+}
+
+/* Fed whole, and octet by octet; what follows the identity is traffic. */
+Test(handshake, version_1_0)
+{
+    static const struct {
+        const uint8_t *bytes;
+        size_t size;
+        const char *answer;
+        size_t answer_size;
+        unsigned version;
+    } rows[] = {
+        {BYTES("\x04\0" "abc"), "\xff\0\0\0\0\0\0\0\x03\x7f" "me", 12, ZU_WIRE_UNVERSIONED},
+        {BYTES("\xff\0\0\0\0\0\0\0\x04\0" "abc"), "\xff\0\0\0\0\0\0\0\x03\x7f" "me", 12, ZU_WIRE_UNVERSIONED},
+        {BYTES(SIGNATURE "\0\x05\x04\0" "abc"), "\xff\0\0\0\0\0\0\0\x03\x7f\x03\x05\x03\0me", 16, ZU_WIRE_1_0},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (size_t step = 1; step <= rows[i].size; step += rows[i].size - 1) {
+            struct zu_handshake_config config = config_of(ZU_SOCKET_DEALER, "me");
+            struct zu_handshake hs;
+            zu_handshake_init(&hs, &config);
+            int rc = 0;
+            size_t used = 0;
+            for (size_t at = 0; at < rows[i].size; at += used) {
+                cr_assert_eq(rc, 0, "done too early");
+                size_t size = rows[i].size - at < step ? rows[i].size - at : step;
+                rc = zu_handshake_feed(&hs, rows[i].bytes + at, size, &used);
+                cr_assert_eq(used, size);
+            }
+            cr_assert_eq(rc, 1);
+            cr_assert_eq(zu_handshake_version(&hs), rows[i].version);
+            expect_identity(&hs, "abc");
+            expect_output(&hs, (const uint8_t *)rows[i].answer, rows[i].answer_size);
+            cr_assert_eq(FEED(&hs, "\x02\0x"), 1);
+            zu_handshake_fini(&hs);
+        }
+    }
+}
+
+Test(handshake, raw_is_done_at_once)
+{
+    struct zu_handshake_config config = config_of(ZU_SOCKET_STREAM, "");
+    config.raw = true;
+    struct zu_handshake hs;
+    zu_handshake_init(&hs, &config);
+    size_t used = 1;
+    const uint8_t *bytes;
+    cr_assert_eq(zu_handshake_feed(&hs, BYTES("GET"), &used), 1);
+    cr_assert_eq(used, 0u);
+    cr_assert_eq(zu_handshake_output(&hs, &bytes), 0u);
+    cr_assert_eq(zu_handshake_peer_type(&hs), ZU_SOCKET_TYPE_UNKNOWN);
+    zu_handshake_fini(&hs);
 }
 
 Test(handshake, long_properties_travel)

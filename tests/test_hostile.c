@@ -191,6 +191,26 @@ Test(hostile, rude_servers)
     scene_end(&scene);
 }
 
+/* 255 octets are the most that a name may have; who has more goes without. */
+Test(hostile, a_long_identity)
+{
+    static char ready[9 + 33 + 13 + 3000] = "\x06\0\0\0\0\0\0\0\0\x05READY\x0bSocket-Type\0\0\0\x04PUSH\x08Identity";
+    size_t at = 9 + 6 + 16 + 4 + 9;
+    uint32_t id_size = htonl(3000), size = htonl((uint32_t)(at - 9 + 4 + 3000));
+    memcpy(ready + 5, &size, sizeof size);
+    memcpy(ready + at, &id_size, sizeof id_size);
+    memset(ready + at + 4, 'i', 3000);
+    struct scene scene = scene_make(0);
+    int fd = raw_connect(scene.text);
+    raw_say(fd, RAW_GREETING, RAW_GREETING_SIZE);
+    raw_say(fd, ready, at + 4 + 3000);
+    raw_say(fd, "\0\x05hello", 7);
+    kit_recv_text(scene.victim, "hello");
+    close(fd);
+    friend_check(&scene);
+    scene_end(&scene);
+}
+
 /* A frame that says it is huge gets memory as it arrives, not as it says. */
 Test(hostile, declared_size_is_not_believed)
 {

@@ -85,7 +85,7 @@ static void no_event(struct zu_peer *at)
 
 static void begin(uint64_t hwm)
 {
-    static const struct zu_peer_events events = {no_event, no_event, no_event, no_event, no_event};
+    static const struct zu_peer_events events = {no_event, no_event, no_event, no_event, no_event, no_event, no_event};
     static const struct zu_far_events far_events = {.readable = no_event, .writable = no_event};
     sink = (struct sink){.driver.ops = &sink_ops, .bytes = malloc(SINK_MAX), .chance = chance_new("outlet")};
     ear_init(&near);

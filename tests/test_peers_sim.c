@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "io/sim_net.h"
+#include "sim_codec.h"
 #include "sim_letter.h"
 
 #ifndef __has_feature
@@ -90,6 +91,8 @@ static void plan_make(struct plan *plan)
     /* Two minutes of a hanging connect are long when others tick each millisecond. */
     if (plan->faults.connect_timeouts && (plan->heartbeat_ms || plan->reconnect_ms < 100))
         plan->connect_timeout_ms = 500;
+    plan->coded = below(4) == 0;
+    zu_codec_extra = plan->coded ? &sim_codec : NULL;
 }
 
 /* --- what applications do to their sockets --- */

@@ -16,7 +16,6 @@ static void sockets_lack(void *socket)
     IS_UNBUILT(-1, zmq_leave(socket, "group"));
     IS_UNBUILT(0u, zmq_connect_peer(socket, "tcp://127.0.0.1:1"));
     IS_UNBUILT(-1, zmq_disconnect_peer(socket, 1));
-    IS_UNBUILT(-1, zmq_socket_get_peer_state(socket, "id", 2));
 }
 
 Test(unbuilt, says_so_whatever_it_is_given)

@@ -17,7 +17,10 @@
 #include "mem/alloc.h"
 
 /* The only place that names the socket types. */
-static const struct zu_pattern_ops *const patterns[] = {&zu_pattern_push, &zu_pattern_pull, &zu_pattern_pair};
+static const struct zu_pattern_ops *const patterns[] = {
+    &zu_pattern_push,   &zu_pattern_pull, &zu_pattern_pair, &zu_pattern_dealer,
+    &zu_pattern_router, &zu_pattern_req,  &zu_pattern_rep,  &zu_pattern_stream,
+};
 
 static const struct zu_pattern_ops *pattern_find(unsigned type)
 {
@@ -91,6 +94,7 @@ static void out_end(struct zu_socket *socket, struct zu_peer *peer)
         return;
     peer->out_open = false;
     socket->pattern.ops->detach_out(&socket->pattern, peer);
+    zu_peer_say_farewell(peer);
     zu_pipe_end(peer->out);
 }
 
@@ -126,9 +130,9 @@ static void on_in_ended(struct zu_peer *peer)
     release_if_over(peer);
 }
 
-static void part(struct zu_socket *socket, struct zu_peer *peer)
+static void part(struct zu_socket *socket, struct zu_peer *peer, int linger_ms)
 {
-    hang_up(socket, peer, socket->options.linger_ms);
+    hang_up(socket, peer, linger_ms);
     in_end_if_deaf(socket, peer);
     release_if_over(peer);
 }
@@ -156,7 +160,7 @@ static void on_attached(struct zu_peer *peer)
     struct zu_socket *socket = peer->socket;
     bool is_late = peer->endpoint && !zu_socket_has_endpoint(socket, peer->endpoint);
     if (attach(socket, peer) && is_late)
-        part(socket, peer);
+        part(socket, peer, socket->options.linger_ms);
 }
 
 static void on_met(struct zu_peer *peer)
@@ -192,12 +196,25 @@ static void on_gone(struct zu_peer *peer)
     release_if_over(peer);
 }
 
+static void on_part(struct zu_peer *peer)
+{
+    struct zu_socket *socket = peer->socket;
+    part(socket, peer, socket->options.linger_ms);
+}
+
+static void on_dismiss(struct zu_peer *peer)
+{
+    part(peer->socket, peer, 0);
+}
+
 static const struct zu_peer_events peer_events = {
     .attached = on_attached,
     .met = on_met,
     .readable = on_readable,
     .writable = on_writable,
     .gone = on_gone,
+    .part = on_part,
+    .dismiss = on_dismiss,
 };
 
 const struct zu_peer_events *zu_socket_peer_events(void)
@@ -211,7 +228,7 @@ void zu_socket_part_from(struct zu_socket *socket, const void *id)
     {
         struct zu_peer *peer = zu_container_of(link, struct zu_peer, link);
         if (peer->endpoint == id)
-            part(socket, peer);
+            part(socket, peer, socket->options.linger_ms);
     }
 }
 

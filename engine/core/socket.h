@@ -156,7 +156,10 @@ int zu_socket_check_events(struct zu_socket *socket);
 /* The thread is about to sleep: what lies in a stream's pipe goes now. */
 ZU_INLINE void zu_socket_rest(struct zu_socket *socket)
 {
-    zu_balance_rest(&socket->pattern.out);
+    if (socket->pattern.ops->rest)
+        socket->pattern.ops->rest(&socket->pattern);
+    else
+        zu_balance_rest(&socket->pattern.out);
 }
 
 /* The thread has waited for messages: its next send is an answer, which does not wait for company. */

@@ -214,13 +214,48 @@ int zu_socket_bind(struct zu_socket *socket, const char *text)
     return err;
 }
 
+/* CONNECT_ROUTING_ID is for this connect. -EADDRINUSE where libzmq would abort: another peer is called that. */
+static int name_check(struct zu_socket *socket)
+{
+    const struct zu_bytes *name = &socket->options.connect_routing_id;
+    const struct zu_pattern_ops *ops = socket->pattern.ops;
+    if (!name->size || !ops->peer_state)
+        return 0;
+    if (name->size > ZU_ROUTING_ID_MAX)
+        return -EINVAL;
+    return ops->peer_state(&socket->pattern, name->data, name->size) == -EHOSTUNREACH ? 0 : -EADDRINUSE;
+}
+
+/* Without memory the peer goes by its own name. */
+static void name_take(struct zu_socket *socket, struct zu_peer *peer)
+{
+    struct zu_bytes *name = &socket->options.connect_routing_id;
+    if (!name->size || !socket->pattern.ops->peer_state)
+        return;
+    peer->own_id = zu_peer_id_new(name->data, name->size);
+    zu_option_bytes_set(name, NULL, 0);
+}
+
+/* Without memory the old one stays. */
+static void name_tell(struct zu_socket *socket, const struct zu_peer *peer)
+{
+    const struct zu_pattern_ops *ops = socket->pattern.ops;
+    if (!ops->peer_name || !peer->role)
+        return;
+    size_t size;
+    const void *name = ops->peer_name(peer, &size);
+    zu_option_bytes_set(&socket->options.routing_id, name, size);
+}
+
 static int connect_inproc(struct zu_socket *socket, const struct zu_home *home, const char *name)
 {
     struct zu_peer *peer;
     int err = zu_inproc_connect(&socket->context->inproc, name, home, &peer);
-    if (!err)
-        zu_socket_attach(socket, peer);
-    return err;
+    if (err)
+        return err;
+    name_take(socket, peer);
+    zu_socket_attach(socket, peer);
+    return 0;
 }
 
 static int connect_stream(struct zu_socket *socket, const struct zu_transport *transport, const char *address,
@@ -241,6 +276,7 @@ static int connect_stream(struct zu_socket *socket, const struct zu_transport *t
             return -ENOMEM;
         peer->endpoint = home->endpoint;
         zu_peer_set_near(peer, home->socket, home->events, home->box);
+        name_take(socket, peer);
     }
     entry->dial = zu_dial_new(place.shard, home, transport, address, peer);
     if (!entry->dial) {
@@ -248,8 +284,10 @@ static int connect_stream(struct zu_socket *socket, const struct zu_transport *t
             zu_peer_abandon(peer);
         return -ENOMEM;
     }
-    if (peer)
+    if (peer) {
         zu_socket_attach(socket, peer);
+        name_tell(socket, peer);
+    }
     zu_dial_start(entry->dial);
     return 0;
 }
@@ -276,6 +314,9 @@ int zu_socket_connect(struct zu_socket *socket, const char *text)
         return missing_error(&endpoint);
     if (!is_inproc && socket->pattern.ops->connects_once && has_text(socket, text))
         return 0;
+    err = name_check(socket);
+    if (err)
+        return err;
     struct zu_endpoint_entry *entry = entry_new(socket, text);
     struct zu_home home;
     err = entry ? home_make(socket, entry->id, &home) : -ENOMEM;

@@ -114,7 +114,7 @@ int zu_socket_send_mindful(struct zu_socket *socket, struct zu_part *part, int f
 {
     struct zu_drive *drive = zu_socket_has_drive(socket);
     bool ends = !part->more;
-    part->at_once = drive ? zu_drive_sends_at_once(drive) : zu_balance_may_pass(&socket->pattern.out);
+    part->at_once = !drive || zu_drive_sends_at_once(drive);
     if (ends)
         socket->ways &= (uint8_t)~ZU_SEND_ANSWERS;
     int err = zu_socket_hand_in(socket, part, flags);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "mem/alloc.h"
 #include "wire/null.h"
+#include "wire/socket_type.h"
 
 /* The only place that names the mechanisms, by enum zu_security; NULL for one that is not built. */
 static const struct zu_mechanism_ops *const mechanisms[] = {[ZU_SECURITY_NULL] = &zu_null_mechanism};
@@ -78,6 +79,28 @@ static int settings_proxy(struct zu_settings *settings, const struct zu_options 
     return settings->proxy ? 0 : -ENOMEM;
 }
 
+#define ON(type) (UINT32_C(1) << ZU_SOCKET_##type)
+
+/* What is said at the beginning and the end of a connection, by the types that do. A REQ's peer would not understand. */
+static int settings_words(struct zu_settings *settings, const struct zu_socket *socket)
+{
+    const struct zu_options *options = &socket->options;
+    uint32_t own = UINT32_C(1) << socket->type;
+    int err = 0;
+    if (own & (ON(DEALER) | ON(ROUTER) | ON(REP) | ON(CLIENT) | ON(SERVER) | ON(PEER)))
+        err = zu_settings_copy_bytes(&settings->hello, &options->hello_msg);
+    if (!err && own & (ON(ROUTER) | ON(SERVER) | ON(PEER)))
+        err = zu_settings_copy_bytes(&settings->disconnect, &options->disconnect_msg);
+    if (!err && own & (ON(DEALER) | ON(CLIENT) | ON(PEER)))
+        err = zu_settings_copy_bytes(&settings->hiccup, &options->hiccup_msg);
+    if (own & ON(ROUTER))
+        settings->notify = (uint8_t)options->pattern.router_notify;
+    if (own & ON(ROUTER) ? options->pattern.router_raw : own & ON(STREAM) && options->pattern.stream_notify)
+        settings->notify = ZU_NOTIFY_CONNECT | ZU_NOTIFY_DISCONNECT;
+    settings->expects_replies = own & ON(REQ);
+    return err;
+}
+
 static int settings_bytes(struct zu_settings *settings, const struct zu_options *options)
 {
     settings->routing_id_size = options->routing_id.size;
@@ -135,9 +158,10 @@ struct zu_settings *zu_socket_settings(const struct zu_socket *socket)
     settings->backlog = options->backlog;
     settings->use_fd = options->use_fd;
     settings->immediate = options->immediate;
+    settings->raw = socket->type == ZU_SOCKET_STREAM || options->pattern.router_raw;
     settings->ipv6 = options->ipv6;
     settings_sockopt(&settings->sockopt, options);
-    if (settings_bytes(settings, options) < 0) {
+    if (settings_bytes(settings, options) < 0 || settings_words(settings, socket) < 0) {
         zu_settings_unref(settings);
         return NULL;
     }

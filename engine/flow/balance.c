@@ -123,6 +123,21 @@ static ZU_COLD void flush(struct zu_peer *peer, uint64_t patience_ns)
         peer->ops->flush(peer, patience_ns);
 }
 
+int zu_part_write(struct zu_part *part, struct zu_peer *peer, uint64_t patience_ns)
+{
+    struct zu_pipe *out = peer->out;
+    bool held = part->at_once && !part->more && peer->ops->hold && peer->ops->hold(peer);
+    int err = part->msg ? zu_pipe_write_msg(out, part->msg, part->more)
+                        : zu_pipe_write(out, part->data, part->size, part->more);
+    if (held) {
+        peer->ops->hand_over(peer, patience_ns);
+        part->gone = !err;
+    } else if (zu_unlikely(out->w_flush_due) && !err && !part->more) {
+        flush(peer, patience_ns);
+    }
+    return err;
+}
+
 /* Bytes straight from the caller's memory, when the far side can: a copy less, and nobody to wake. */
 static ZU_COLD bool send_past(struct zu_balance *balance, struct zu_peer *peer, struct zu_part *part)
 {
@@ -147,12 +162,9 @@ int zu_balance_send_slowly(struct zu_balance *balance, struct zu_part *part)
     }
     if ((part->size > ZU_PIPE_COPY_MAX || part->at_once) && !part->msg && send_past(balance, peer, part))
         return 0;
-    int err = part->msg ? zu_pipe_write_msg(peer->out, part->msg, part->more)
-                        : zu_pipe_write(peer->out, part->data, part->size, part->more);
+    int err = zu_part_write(part, peer, patience_for(balance, peer, part->waits));
     if (zu_unlikely(err))
         return err;
-    if (zu_unlikely(peer->out->w_flush_due) && !part->more)
-        flush(peer, patience_for(balance, peer, part->waits));
     balance->inside = part->more ? peer : NULL;
     if (!part->more)
         zu_balance_turn(balance, peer);

@@ -19,6 +19,11 @@ struct zu_part {
     bool gone;          /* set when it went that way */
 };
 
+/*
+ * Writes it to a peer that has admitted its message. The last part of one that is not to wait for company goes on to the
+ * kernel with all before it, if that is possible; else a batch that has gathered does. -ENOMEM.
+ */
+int zu_part_write(struct zu_part *part, struct zu_peer *peer, uint64_t patience_ns);
 /* A part that is swallowed: its message, if any, is emptied. */
 void zu_part_drop(struct zu_part *part);
 
@@ -54,12 +59,6 @@ ZU_INLINE int zu_balance_send(struct zu_balance *balance, struct zu_part *part)
         return zu_balance_send_slowly(balance, part);
     zu_balance_turn(balance, peer);
     return 0;
-}
-/* Whether what is sent next could go past the pipe. */
-ZU_INLINE bool zu_balance_may_pass(const struct zu_balance *balance)
-{
-    const struct zu_peer *peer = zu_container_of(balance->turn, struct zu_peer, out_link);
-    return balance->turn != &balance->writable && peer->ops->send_large;
 }
 bool zu_balance_has_room(struct zu_balance *balance);
 /* The thread is about to sleep: what it wrote last does not wait for a shard that looks by the clock. */

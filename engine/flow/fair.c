@@ -33,3 +33,14 @@ void zu_fair_remove(struct zu_fair *fair, struct zu_peer *peer)
     if (zu_list_is_empty(&fair->readable))
         fair->turn = &fair->readable;
 }
+
+void zu_fair_skip(struct zu_fair *fair, struct zu_view *view)
+{
+    for (;;) {
+        unsigned flags = view->flags;
+        zu_pipe_pop(view->pipe, view);
+        if (!(flags & ZU_FRAME_MORE) || zu_pipe_peek(view->pipe, view) < 0)
+            break;
+    }
+    zu_fair_taken(fair, 0);
+}

@@ -31,6 +31,12 @@ ZU_INLINE int zu_fair_peek(struct zu_fair *fair, struct zu_view *ret_view, void 
     return -EAGAIN;
 }
 
+/* Whose frame zu_fair_peek has just found. */
+ZU_INLINE struct zu_peer *zu_fair_peer(const struct zu_fair *fair)
+{
+    return zu_container_of(fair->turn, struct zu_peer, in_link);
+}
+
 /* The viewed frame has been popped. */
 ZU_INLINE void zu_fair_taken(struct zu_fair *fair, unsigned flags)
 {
@@ -39,5 +45,8 @@ ZU_INLINE void zu_fair_taken(struct zu_fair *fair, unsigned flags)
     struct zu_link *next = fair->turn->next;
     fair->turn = next == &fair->readable ? next->next : next;
 }
+
+/* Passes the viewed frame and the rest of its message. */
+void zu_fair_skip(struct zu_fair *fair, struct zu_view *view);
 
 #endif

@@ -22,11 +22,6 @@ static void detach_out(struct zu_pattern *pattern, struct zu_peer *peer)
         pattern->only = NULL;
 }
 
-static unsigned poll(struct zu_pattern *pattern)
-{
-    return zu_pattern_poll_in(pattern) | zu_pattern_poll_out(pattern);
-}
-
 const struct zu_pattern_ops zu_pattern_pair = {
     .type = 0,
     .name = "PAIR",
@@ -38,5 +33,5 @@ const struct zu_pattern_ops zu_pattern_pair = {
     .writable = zu_pattern_writable_balanced,
     .send = zu_pattern_send_balanced,
     .peek = zu_pattern_peek_fair,
-    .poll = poll,
+    .poll = zu_pattern_poll_both,
 };

@@ -23,6 +23,20 @@ void zu_pattern_fini(struct zu_pattern *pattern)
         pattern->ops->fini(pattern);
 }
 
+void zu_pattern_probe(struct zu_pattern *pattern, struct zu_peer *peer)
+{
+    if (pattern->options->probe_router)
+        (void)zu_pipe_write(peer->out, NULL, 0, false); /* without memory there is none */
+}
+
+int zu_pattern_attach_dealing(struct zu_pattern *pattern, struct zu_peer *peer)
+{
+    zu_pattern_probe(pattern, peer);
+    zu_balance_add(&pattern->out, peer);
+    zu_fair_add(&pattern->in, peer);
+    return 0;
+}
+
 int zu_pattern_send_balanced(struct zu_pattern *pattern, struct zu_part *part)
 {
     return zu_balance_send(&pattern->out, part);
@@ -76,6 +90,11 @@ unsigned zu_pattern_poll_in(struct zu_pattern *pattern)
 unsigned zu_pattern_poll_out(struct zu_pattern *pattern)
 {
     return zu_balance_has_room(&pattern->out) ? ZU_POLL_OUT : 0;
+}
+
+unsigned zu_pattern_poll_both(struct zu_pattern *pattern)
+{
+    return zu_pattern_poll_in(pattern) | zu_pattern_poll_out(pattern);
 }
 
 void zu_pattern_ignore(struct zu_pattern *pattern, struct zu_peer *peer)

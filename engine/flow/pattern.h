@@ -57,6 +57,8 @@ struct zu_pattern_ops {
      * untouched; on success its message, if any, is empty, also when it was dropped (zu_part_drop).
      */
     int (*send)(struct zu_pattern *pattern, struct zu_part *part);
+    /* The thread is about to sleep: what it wrote last does not wait for a shard's clock. NULL: the balance sees to it. */
+    void (*rest)(struct zu_pattern *pattern);
     /* The next frame in, to be popped by the caller, who then calls taken: 0, -EAGAIN (wait), -ENOTSUP, -ZU_EFSM. */
     int (*peek)(struct zu_pattern *pattern, struct zu_view *ret_view);
     /* NULL: nothing but that the fair queue's turn moves on. */
@@ -69,6 +71,8 @@ struct zu_pattern_ops {
     size_t (*topics)(const struct zu_pattern *pattern);
     /* zmq_socket_get_peer_state: ZU_POLL_ bits, -EHOSTUNREACH. NULL: the type has none. */
     int (*peer_state)(struct zu_pattern *pattern, const void *id, size_t size);
+    /* What the peer that was connected last is called: ROUTING_ID then. NULL: ROUTING_ID is what was set. */
+    const void *(*peer_name)(const struct zu_peer *peer, size_t *ret_size);
 };
 
 /* The socket's thread. */
@@ -85,6 +89,11 @@ struct zu_pattern {
 extern const struct zu_pattern_ops zu_pattern_push;
 extern const struct zu_pattern_ops zu_pattern_pull;
 extern const struct zu_pattern_ops zu_pattern_pair;
+extern const struct zu_pattern_ops zu_pattern_dealer;
+extern const struct zu_pattern_ops zu_pattern_router;
+extern const struct zu_pattern_ops zu_pattern_req;
+extern const struct zu_pattern_ops zu_pattern_rep;
+extern const struct zu_pattern_ops zu_pattern_stream;
 
 /* 0 or -ENOMEM. */
 int zu_pattern_init(struct zu_pattern *pattern, const struct zu_pattern_ops *ops,
@@ -99,7 +108,11 @@ ZU_INLINE void zu_pattern_taken(struct zu_pattern *pattern, unsigned flags)
         pattern->ops->taken(pattern, flags);
 }
 
+/* PROBE_ROUTER: an empty message to a peer that is being attached. */
+void zu_pattern_probe(struct zu_pattern *pattern, struct zu_peer *peer);
+
 /* Slots that several types share. */
+int zu_pattern_attach_dealing(struct zu_pattern *pattern, struct zu_peer *peer);
 int zu_pattern_send_balanced(struct zu_pattern *pattern, struct zu_part *part);
 int zu_pattern_peek_fair(struct zu_pattern *pattern, struct zu_view *ret_view);
 void zu_pattern_detach_in_fair(struct zu_pattern *pattern, struct zu_peer *peer);
@@ -110,6 +123,7 @@ int zu_pattern_send_refused(struct zu_pattern *pattern, struct zu_part *part);
 int zu_pattern_peek_refused(struct zu_pattern *pattern, struct zu_view *ret_view);
 unsigned zu_pattern_poll_in(struct zu_pattern *pattern);
 unsigned zu_pattern_poll_out(struct zu_pattern *pattern);
+unsigned zu_pattern_poll_both(struct zu_pattern *pattern);
 void zu_pattern_ignore(struct zu_pattern *pattern, struct zu_peer *peer);
 
 #endif

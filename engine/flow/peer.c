@@ -201,6 +201,12 @@ void zu_peer_set_far(struct zu_peer *peer, void *far, const struct zu_peer_ops *
     zu_pipe_set_writer(peer->in, box, &peer->far_writable);
 }
 
+static void farewell_free(struct zu_farewell *farewell)
+{
+    if (farewell)
+        zu_free(farewell, sizeof *farewell + farewell->size);
+}
+
 void zu_peer_unref(struct zu_peer *peer)
 {
     /* acq_rel: the other side's last touch happens before the memory goes. */
@@ -208,6 +214,7 @@ void zu_peer_unref(struct zu_peer *peer)
         return;
     if (peer->far_box)
         zu_mailbox_unref(peer->far_box);
+    farewell_free(atomic_load_explicit(&peer->farewell, memory_order_relaxed));
     zu_peer_id_free(peer->own_id);
     zu_peer_id_free(peer->far_id);
     zu_names_free(atomic_load_explicit(&peer->names, memory_order_relaxed)); /* behind the count */
@@ -236,6 +243,30 @@ int zu_peer_set_far_id(struct zu_peer *peer, const void *id, size_t size)
         return 0;
     peer->far_id = zu_peer_id_new(id, size);
     return peer->far_id ? 0 : -ENOMEM;
+}
+
+int zu_peer_set_farewell(struct zu_peer *peer, const void *message, size_t size)
+{
+    if (!size)
+        return 0;
+    struct zu_farewell *farewell = zu_alloc(sizeof *farewell + size);
+    if (!farewell)
+        return -ENOMEM;
+    farewell->size = size;
+    memcpy(farewell->bytes, message, size);
+    /* release: its bytes, to the acquire of whoever says it. */
+    atomic_store_explicit(&peer->farewell, farewell, memory_order_release);
+    return 0;
+}
+
+void zu_peer_say_farewell(struct zu_peer *peer)
+{
+    /* acquire: set by another socket's thread, perhaps. */
+    struct zu_farewell *farewell = atomic_load_explicit(&peer->farewell, memory_order_acquire);
+    if (!farewell)
+        return;
+    zu_pipe_roll_back(peer->out);
+    (void)zu_pipe_write(peer->out, farewell->bytes, farewell->size, false); /* without memory it leaves in silence */
 }
 
 void zu_peer_tell_met(struct zu_peer *peer, struct zu_mailbox *box)

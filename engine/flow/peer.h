@@ -26,6 +26,7 @@ struct zu_peer_id {
 struct zu_outlet {
     _Atomic uint32_t state;   /* see link/outlet.h */
     int fd;                   /* the connection's descriptor; written before the state says idle */
+    bool reader_slept;        /* its owner's, while the sending thread holds it: the shard slept on `out` */
     _Atomic(struct zu_driver *) driver; /* whose it is; relaxed, behind an acquire of the state */
     _Atomic int waits_on;     /* the processor of the thread that last waited for it; relaxed, a hint */
     _Atomic uint64_t emptied_ns; /* when the sending thread last emptied the pipe; relaxed, as the next */
@@ -35,6 +36,12 @@ struct zu_outlet {
 /* 1 to 255 octets. NULL without memory. */
 struct zu_peer_id *zu_peer_id_new(const void *id, size_t size);
 void zu_peer_id_free(struct zu_peer_id *id);
+
+/* DISCONNECT_MSG, on the heap. */
+struct zu_farewell {
+    size_t size;     /* octets of it */
+    uint8_t bytes[]; /* they */
+};
 
 /* What the far side offers. */
 struct zu_peer_ops {
@@ -48,6 +55,12 @@ struct zu_peer_ops {
      * all that lies in `out`. True: the message is accepted; what the kernel did not take was copied to `out`.
      */
     bool (*send_large)(struct zu_peer *peer, const void *data, size_t size, uint64_t patience_ns);
+    /*
+     * The socket's thread, or NULL: takes the right to send to itself, if that can be had at once, so that what it writes
+     * next need wake nobody. True: hand_over follows, which sends all that lies in `out` and gives the right back.
+     */
+    bool (*hold)(struct zu_peer *peer);
+    void (*hand_over)(struct zu_peer *peer, uint64_t patience_ns);
     /*
      * The socket's thread, once: the socket has ended `out` and will not write again. What lies there may be delivered for
      * `linger_ms` more (negative: as long as it takes).
@@ -78,6 +91,10 @@ struct zu_peer_events {
     void (*readable)(struct zu_peer *peer); /* `in` has become non-empty, or has ended */
     void (*writable)(struct zu_peer *peer); /* `out` has room again */
     void (*gone)(struct zu_peer *peer);     /* the far side is gone for good; `in` may hold more to read */
+    /* No note: the pattern wants no more of it. Nothing more is sent; what has come can still be read. */
+    void (*part)(struct zu_peer *peer);
+    /* The same at once: what lies in `out` is dropped. */
+    void (*dismiss)(struct zu_peer *peer);
 };
 
 /* What the two ends of a connection are called, for monitors; one allocation. Texts are endpoints, "" when unknown. */
@@ -109,6 +126,8 @@ struct zu_peer {
     _Atomic unsigned refs;                /* near side, far side */
     struct zu_outlet outlet;              /* both sides */
     _Atomic(struct zu_names *) names;     /* of its connection, or NULL; who looks takes it out meanwhile. acq_rel by all */
+
+    _Atomic(struct zu_farewell *) farewell; /* inproc: the last message in `out`, for the other socket's sake; owned. Acq_rel */
 
     /* inproc: the other socket's share of each limit; -1 elsewhere. Relaxed: a change of limits is not ordered. */
     _Atomic int64_t out_share;
@@ -173,6 +192,10 @@ void zu_peer_unref(struct zu_peer *peer);
 
 /* What it calls itself, before it is met: empty is no name. -ENOMEM. */
 int zu_peer_set_far_id(struct zu_peer *peer, const void *id, size_t size);
+/* The message that is to be the last in `out`; empty is none. Before the socket ends `out`, or for nothing. -ENOMEM. */
+int zu_peer_set_farewell(struct zu_peer *peer, const void *message, size_t size);
+/* The socket's thread, about to end `out`. */
+void zu_peer_say_farewell(struct zu_peer *peer);
 /* Far side: a connection is ready. `box` is the socket's. */
 void zu_peer_tell_met(struct zu_peer *peer, struct zu_mailbox *box);
 

@@ -154,6 +154,52 @@ static struct zu_cursor frame_after(const struct zu_cursor *at, bool *ret_more)
     return after;
 }
 
+int zu_pipe_walk(struct zu_pipe *pipe, enum zu_gather_mode mode, struct zu_walked *ret_frame)
+{
+    struct zu_cursor at = pipe->r_sent;
+    for (;;) {
+        /* acquire: as in gather. */
+        uint64_t word = atomic_load_explicit(&at.chunk->word, memory_order_acquire);
+        if (at.at < zu_word_end(word))
+            break;
+        if (word & ZU_CHUNK_SEALED) {
+            at = chunk_start(at.chunk->next);
+            continue;
+        }
+        if (word & ZU_CHUNK_EOF)
+            return -EPIPE;
+        zu_pipe_reader_rests(pipe);
+        if (mode == ZU_GATHER_STAY_AWAKE || zu_pipe_reader_sleep(pipe, at.chunk, word, mode == ZU_GATHER_SLEEP_HERE))
+            return 0;
+    }
+    struct zu_frame_head head = zu_pipe_head_at(at.chunk->data + at.at);
+    bool more;
+    ret_frame->after = frame_after(&at, &more);
+    ret_frame->flags = head.flags & (ZU_FRAME_MORE | ZU_FRAME_COMMAND);
+    ret_frame->size = head.size;
+    ret_frame->body = ret_frame->after.ref > at.ref ? zu_chunk_ref_at(at.chunk, at.ref)->data
+                                                     : at.chunk->data + at.at + head.head_size;
+    return 1;
+}
+
+void zu_pipe_walk_handed(struct zu_pipe *pipe, unsigned units)
+{
+    struct zu_cursor at = pipe->r_kept;
+    while (units) {
+        uint64_t word = atomic_load_explicit(&at.chunk->word, memory_order_acquire);
+        if (at.at == zu_word_end(word)) {
+            at = chunk_start(at.chunk->next);
+            continue;
+        }
+        bool more;
+        at = frame_after(&at, &more);
+        units -= !more;
+    }
+    uint64_t messages = release_until(pipe, &at);
+    if (messages)
+        zu_pipe_consumed(pipe, messages);
+}
+
 /* The last message boundary at or before r_sent. */
 static struct zu_cursor boundary_before_sent(struct zu_pipe *pipe)
 {

@@ -21,6 +21,25 @@ int zu_pipe_gather(struct zu_pipe *pipe, struct iovec *iov, int iov_max, size_t 
                    size_t *ret_bytes);
 /* The kernel has taken `bytes` of the last gather. Returns how many messages that completed. */
 uint64_t zu_pipe_handed(struct zu_pipe *pipe, size_t bytes);
+
+/*
+ * The same frame by frame, for a connection that encodes them; it never gathers. A unit is a message or a record.
+ * Walk: 1 with the next frame, to be passed by zu_pipe_walk_pass; 0 and -EPIPE as in gather.
+ */
+struct zu_walked {
+    unsigned flags;         /* ZU_FRAME_MORE, ZU_FRAME_COMMAND */
+    const uint8_t *body;    /* payload, there until its unit is handed over */
+    uint64_t size;          /* its octets */
+    struct zu_cursor after; /* behind it */
+};
+int zu_pipe_walk(struct zu_pipe *pipe, enum zu_gather_mode mode, struct zu_walked *ret_frame);
+ZU_INLINE void zu_pipe_walk_pass(struct zu_pipe *pipe, const struct zu_walked *frame)
+{
+    pipe->r_sent = frame->after;
+}
+/* So many more units, all passed, are wholly handed over. */
+void zu_pipe_walk_handed(struct zu_pipe *pipe, unsigned units);
+
 /* The connection is lost: go on from the first message whose last byte had not been handed over. */
 void zu_pipe_rewind(struct zu_pipe *pipe);
 /* Whether the next byte to hand over starts a message. */

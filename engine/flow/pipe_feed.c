@@ -27,7 +27,7 @@ static int scan_frame(struct zu_pipe *pipe, uint8_t *at, const struct zu_frame_h
         *at &= ZU_FRAME_MORE | ZU_FRAME_LONG | ZU_FRAME_COMMAND; /* reserved bits mean nothing to us */
     if (zu_likely(!(head->flags & ZU_FRAME_COMMAND))) {
         pipe->w_inside = head->flags & ZU_FRAME_MORE;
-        return 0;
+        return limits->shape ? limits->shape(limits->context, head) : 0;
     }
     /* A large one is refused, as in scan_partial: else it would depend on where the buffer's end cuts. */
     if (head->size >= ZU_FEED_LARGE_MIN)
@@ -52,6 +52,9 @@ static int scan_partial(struct zu_pipe *pipe, const struct zu_feed_limits *limit
     if ((pipe->w_inside || (head.flags & ZU_FRAME_MORE)) && head.size > limits->open_max - pipe->w_open_bytes)
         return -ENOBUFS;
     *at &= ZU_FRAME_MORE | ZU_FRAME_LONG;
+    int err = limits->shape ? limits->shape(limits->context, &head) : 0;
+    if (err)
+        return err;
     ret_want->size = head.size;
     return 0;
 }
@@ -123,7 +126,7 @@ ZU_HOT static int scan(struct zu_pipe *pipe, const struct zu_feed_limits *limits
     ret_want->size = 0;
     while (end - at >= 2) {
         /* The common case first: a short single-frame message that is all here. */
-        if (zu_likely(at[0] == 0 && !pipe->w_inside && (size_t)(end - at) >= 2u + at[1] && at[1] <= limits->frame_max)) {
+        if (zu_likely(at[0] == limits->quick_flags && !pipe->w_inside && (size_t)(end - at) >= 2u + at[1] && at[1] <= limits->frame_max)) {
             __builtin_prefetch(at + PREFETCH_BYTES);
             at += 2 + at[1];
             whole = at;
@@ -213,6 +216,15 @@ int zu_pipe_feed(struct zu_pipe *pipe, struct zu_chunk *chunk, uint32_t from, ui
     pipe->w_raw = from + size;
     pipe->w_fed_bytes += size;
     return scan(pipe, limits, ret_want);
+}
+
+int zu_pipe_feed_message(struct zu_pipe *pipe, const void *data, size_t size)
+{
+    zu_pipe_roll_back(pipe);
+    int err = zu_pipe_write(pipe, data, size, false);
+    pipe->w_raw = pipe->w_at;
+    pipe->w_hides = false; /* it showed all */
+    return err;
 }
 
 size_t zu_pipe_large_begin(struct zu_pipe *pipe, void *into, size_t room)

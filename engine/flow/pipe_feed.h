@@ -14,11 +14,17 @@
 /* Fewer received bytes than this are copied to the tail, so that a trickle does not pin a receive buffer each. */
 #define ZU_FEED_ADOPT_MIN 8192
 
+/* What no frame's first octet is. */
+#define ZU_FEED_NEVER_QUICK 0x100
+
 struct zu_feed_limits {
     uint64_t frame_max; /* MAXMSGSIZE: a larger frame is -EMSGSIZE; UINT64_MAX is off */
     uint64_t open_max;  /* bytes of an unfinished multipart message: more is -ENOBUFS */
     /* Negative ends the connection; 1 keeps it as a record for the pipe's reader. */
     int (*command)(void *context, const uint8_t *body, size_t size);
+    /* Each frame of a message, in order; negative ends the connection. NULL: any message will do. */
+    int (*shape)(void *context, const struct zu_frame_head *head);
+    uint16_t quick_flags; /* of a message that needs no other look: 0; ZU_FEED_NEVER_QUICK with a shape */
     void *context;
 };
 
@@ -46,6 +52,9 @@ int zu_pipe_feed_bytes(struct zu_pipe *pipe, const void *bytes, size_t size, con
  */
 size_t zu_pipe_large_begin(struct zu_pipe *pipe, void *into, size_t room);
 void zu_pipe_large_end(struct zu_pipe *pipe, struct zu_buf *buf, size_t size);
+
+/* A message of one frame that is not the peer's, behind its whole ones; what it has begun is taken back. -ENOMEM. */
+int zu_pipe_feed_message(struct zu_pipe *pipe, const void *data, size_t size);
 
 /* Free bytes behind what was received, so that a receive may go there directly; then zu_pipe_feed_tail says how many came. */
 uint8_t *zu_pipe_tail(struct zu_pipe *pipe, uint32_t need);

@@ -28,9 +28,23 @@ static void linger_over(struct zu_timer *timer)
     zu_conn_close(zu_container_of(timer, struct zu_conn, linger_timer), -ECANCELED);
 }
 
+/* What the socket is to hear of a peer that was lost, not left; without memory it does not. */
+static void tell_lost(struct zu_conn *conn)
+{
+    const struct zu_settings *settings = conn->home.settings;
+    const struct zu_bytes *words = conn->owner->dialled ? &settings->hiccup : &settings->disconnect;
+    if (!conn->ready || conn->leaving || !conn->err || conn->err == -ECANCELED)
+        return;
+    if (settings->notify & ZU_NOTIFY_DISCONNECT)
+        (void)zu_pipe_feed_message(conn->peer->in, NULL, 0);
+    if (words->size)
+        (void)zu_pipe_feed_message(conn->peer->in, words->data, words->size);
+}
+
 static void run_settle(struct zu_note *note)
 {
     struct zu_conn *conn = zu_container_of(note, struct zu_conn, settle);
+    tell_lost(conn);
     conn->shard->driver->ops->close(conn->shard->driver, conn->fd);
     conn->owner->closed(conn, conn->err);
 }
@@ -75,6 +89,23 @@ static int on_command(void *context, const uint8_t *body, size_t size)
     return zu_heartbeat_command(context, body, size);
 }
 
+/* A reply is an empty frame and a body, behind four octets perhaps; libzmq, too, ends connections that bring another. */
+static int reply_shape(void *context, const struct zu_frame_head *head)
+{
+    enum { FIRST, BOTTOM, BODY };
+    struct zu_conn *conn = context;
+    bool more = head->flags & ZU_FRAME_MORE;
+    if (conn->reply_at == BODY)
+        conn->reply_at = more ? BODY : FIRST;
+    else if (more && head->size == 0)
+        conn->reply_at = BODY;
+    else if (more && head->size == 4 && conn->reply_at == FIRST)
+        conn->reply_at = BOTTOM;
+    else
+        return -EPROTO;
+    return 0;
+}
+
 static struct zu_handshake *handshake_new(const struct zu_settings *settings)
 {
     struct zu_handshake *handshake = zu_alloc(sizeof *handshake);
@@ -88,6 +119,7 @@ static struct zu_handshake *handshake_new(const struct zu_settings *settings)
         .properties = settings->properties,
         .properties_size = settings->properties_size,
         .message_size_max = settings->frame_max,
+        .raw = settings->raw,
     };
     zu_handshake_init(handshake, &config);
     return handshake;
@@ -165,11 +197,16 @@ struct zu_conn *zu_conn_new(struct zu_shard *shard, const struct zu_home *home, 
     conn->settle.run = run_settle;
     conn->tx_stream.fired = stream_due;
     conn->limits = (struct zu_feed_limits){
-        .frame_max = home->settings->frame_max < 0 ? UINT64_MAX : (uint64_t)home->settings->frame_max,
+        .frame_max = home->settings->frame_max < 0 || home->settings->raw ? UINT64_MAX
+                                                                          : (uint64_t)home->settings->frame_max,
         .open_max = OPEN_MESSAGE_MAX,
         .command = on_command,
         .context = conn,
     };
+    if (home->settings->expects_replies) {
+        conn->limits.shape = reply_shape;
+        conn->limits.quick_flags = ZU_FEED_NEVER_QUICK;
+    }
     zu_heartbeat_init(conn);
     zu_list_append(&shard->residents, &conn->resident);
     zu_list_init(&conn->sibling);
@@ -183,9 +220,11 @@ struct zu_conn *zu_conn_new(struct zu_shard *shard, const struct zu_home *home, 
         return NULL;
     }
     tell(conn, owner->dialled ? ZU_EVENT_CONNECTED : ZU_EVENT_ACCEPTED, (uint64_t)fd);
+    if (home->settings->raw)
+        zu_conn_become_ready(conn);
     zu_conn_recv(conn);
     zu_conn_send(conn);
-    if (home->settings->handshake_ms > 0)
+    if (home->settings->handshake_ms > 0 && !conn->ready && !conn->closing)
         zu_conn_timer(conn, &conn->handshake_timer, (uint64_t)home->settings->handshake_ms * ZU_NS_PER_MS);
     return conn;
 }
@@ -229,6 +268,8 @@ void zu_conn_free(struct zu_conn *conn)
     zu_origin_unref(conn->origin);
     if (!conn->ready)
         zu_names_free(conn->names);
+    if (conn->codec)
+        zu_codec_free(conn->codec);
     if (conn->large)
         zu_buf_unref(conn->large);
     zu_home_fini(&conn->home);
@@ -248,19 +289,54 @@ static int peer_find(struct zu_conn *conn)
     return err ? err : zu_pipe_set_origin(conn->peer->in, conn->origin);
 }
 
+static int codec_find(struct zu_conn *conn)
+{
+    struct zu_codec_case which = {
+        .version = zu_handshake_version(conn->handshake),
+        .socket_type = conn->home.settings->socket_type,
+        .epoch = atomic_load_explicit(&conn->peer->epoch, memory_order_relaxed) + 1,
+        .frame_max = conn->limits.frame_max,
+        .handshake = conn->handshake,
+    };
+    int err;
+    conn->codec = zu_codec_new(&which, &err);
+    return err;
+}
+
+/* What each side hears first, before all that the other one has to say. */
+static int first_words(struct zu_conn *conn)
+{
+    const struct zu_settings *settings = conn->home.settings;
+    const struct zu_bytes *hello = &settings->hello;
+    int err = 0;
+    if (settings->notify & ZU_NOTIFY_CONNECT)
+        err = zu_pipe_feed_message(conn->peer->in, NULL, 0);
+    if (!err && hello->size)
+        err = conn->codec ? zu_codec_say(conn->codec, hello->data, hello->size)
+                          : zu_handshake_append(conn->handshake, hello->data, hello->size);
+    if (!err && conn->codec)
+        err = zu_conn_codec_begin(conn);
+    return err;
+}
+
 bool zu_conn_become_ready(struct zu_conn *conn)
 {
     zu_timer_clear(&conn->shard->timers, &conn->handshake_timer);
-    if (peer_find(conn) < 0) {
+    if (peer_find(conn) < 0 || codec_find(conn) < 0) {
         zu_conn_close(conn, -ENOMEM);
         return false;
     }
     conn->ready = true;
     zu_peer_rename(conn->peer, conn->names);
     zu_peer_tell_met(conn->peer, conn->home.box);
-    tell(conn, ZU_EVENT_HANDSHAKE_SUCCEEDED, 0);
-    zu_heartbeat_start(conn);
-    return true;
+    if (!conn->home.settings->raw)
+        tell(conn, ZU_EVENT_HANDSHAKE_SUCCEEDED, 0);
+    int err = first_words(conn);
+    if (err)
+        zu_conn_close(conn, err);
+    else
+        zu_heartbeat_start(conn);
+    return !conn->closing;
 }
 
 void zu_conn_timer(struct zu_conn *conn, struct zu_timer *timer, uint64_t delay_ns)

@@ -10,6 +10,7 @@
 
 #include "flow/pipe_feed.h"
 #include "io/shard.h"
+#include "link/codec.h"
 #include "link/settings.h"
 #include "link/transport.h"
 #include "wire/handshake.h"
@@ -28,6 +29,9 @@ struct zu_conn_owner {
     /* The endpoint as it was given to connect; NULL in the table of who accepts. */
     const char *(*dialled)(const struct zu_conn *conn);
 };
+
+/* The pipe's bytes, a piece of the handshake, a codec's batch. */
+enum zu_tx_way { ZU_TX_PLAIN, ZU_TX_HANDSHAKE, ZU_TX_CODED };
 
 enum { ZU_CONN_PIECES = 64, ZU_CONN_CONTROL_MAX = 64, ZU_CONN_HELLO_MAX = 320 };
 
@@ -52,6 +56,7 @@ struct zu_conn {
     bool leaving;                      /* the socket hung up: send the rest, receive nothing */
 
     struct zu_handshake *handshake;    /* until its last octet has gone out */
+    struct zu_codec *codec;            /* once ready, where the pipes' bytes are not the wire's; else NULL */
     bool ready;                        /* the handshake has succeeded */
     bool handshake_timed_out;          /* by our timer */
     struct zu_timer handshake_timer;   /* HANDSHAKE_IVL */
@@ -69,13 +74,14 @@ struct zu_conn {
     uint64_t large_have;               /* bytes of it that have arrived */
     struct iovec rx_pieces[2];         /* rest of `large`, and the pipe's tail */
     struct zu_feed_limits limits;      /* what the peer may do */
+    uint8_t reply_at;                  /* expecting replies: where in one we are */
 
     struct zu_op tx;                   /* sending */
     struct zu_timer tx_stream;         /* the sender streams and flushes itself: look again, for what it left */
     uint64_t tx_handed;                /* messages that had been handed over when we last did or looked */
     uint64_t tx_seen;                  /* messages that had been written when we last looked */
     struct iovec tx_pieces[ZU_CONN_PIECES]; /* what it sends */
-    bool tx_handshake;                 /* it sends `hello` */
+    uint8_t tx_way;                    /* enum zu_tx_way: what it sends */
     uint8_t hello[ZU_CONN_HELLO_MAX];  /* a piece of the handshake's output, which itself may move */
     size_t tx_control;                 /* bytes of `control` at the front of it */
     size_t tx_bytes;                   /* bytes of the pipe behind them */
@@ -122,6 +128,8 @@ void zu_conn_sent(struct zu_op *op, int result, unsigned flags, struct zu_chunk 
 /* conn_recv.c: receives, if nothing is being received and there is room. */
 void zu_conn_recv(struct zu_conn *conn);
 void zu_conn_received(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk);
+/* conn_recv.c: the codec says what its peer cannot. */
+int zu_conn_codec_begin(struct zu_conn *conn);
 /* conn.c: after whatever begins or ends a handshake or a send. */
 void zu_conn_owe(struct zu_conn *conn);
 /* conn.c: the handshake has ended well. False: the connection is closing. */

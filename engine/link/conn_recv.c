@@ -45,7 +45,7 @@ static void recv_direct(struct zu_conn *conn)
 
 static bool is_worth_direct(const struct zu_conn *conn)
 {
-    return conn->large_size >= DIRECT_MIN && !conn->leaving;
+    return conn->large_size >= DIRECT_MIN && !conn->leaving && !(conn->codec && conn->codec->ops->decode);
 }
 
 void zu_conn_recv(struct zu_conn *conn)
@@ -141,6 +141,81 @@ static int traffic(struct zu_conn *conn, struct zu_chunk *chunk, uint32_t from, 
     return after_feed(conn, zu_pipe_feed(conn->peer->in, chunk, from, size, &conn->limits, &want), &want);
 }
 
+/* --- with a codec that decodes --- */
+
+struct delivery {
+    struct zu_delivery base; /* what the codec sees */
+    struct zu_conn *conn;    /* whose */
+};
+
+static int deliver_bytes(struct zu_delivery *base, const uint8_t *bytes, size_t size)
+{
+    struct zu_conn *conn = zu_container_of(base, struct delivery, base)->conn;
+    while (size) {
+        struct zu_feed_want want = {0};
+        ssize_t taken = size < ZU_RECEIVE_SIZE ? (ssize_t)size : ZU_RECEIVE_SIZE;
+        int err = 0;
+        if (conn->large_size)
+            taken = large_fill(conn, bytes, size);
+        else
+            err = after_feed(conn, zu_pipe_feed_bytes(conn->peer->in, bytes, (size_t)taken, &conn->limits, &want), &want);
+        if (err || taken < 0)
+            return err ? err : (int)taken;
+        bytes += taken;
+        size -= (size_t)taken;
+    }
+    return 0;
+}
+
+static int deliver_buf(struct zu_delivery *base, unsigned flags, struct zu_buf *buf, size_t size)
+{
+    struct zu_conn *conn = zu_container_of(base, struct delivery, base)->conn;
+    int err = zu_delivery_head(base, flags, size);
+    if (err)
+        return err;
+    if (!conn->large_size) {
+        err = deliver_bytes(base, buf->data, size);
+        if (!err)
+            zu_buf_unref(buf);
+        return err;
+    }
+    zu_buf_unref(conn->large); /* what the head made us take, in vain */
+    conn->large = buf;
+    conn->large_have = size;
+    large_end(conn);
+    return 0;
+}
+
+static int deliver_chunk(struct zu_delivery *base, struct zu_chunk *chunk, uint32_t from, uint32_t size)
+{
+    return traffic(zu_container_of(base, struct delivery, base)->conn, chunk, from, size);
+}
+
+static struct delivery delivery_make(struct zu_conn *conn)
+{
+    return (struct delivery){
+        .base = {.bytes = deliver_bytes, .buf = deliver_buf, .chunk = deliver_chunk},
+        .conn = conn,
+    };
+}
+
+int zu_conn_codec_begin(struct zu_conn *conn)
+{
+    struct delivery delivery = delivery_make(conn);
+    return conn->codec->ops->begin ? conn->codec->ops->begin(conn->codec, &delivery.base) : 0;
+}
+
+/* Takes over the chunk. */
+static int traffic_coded(struct zu_conn *conn, struct zu_chunk *chunk, uint32_t from, uint32_t size)
+{
+    if (!conn->codec->ops->decode)
+        return traffic(conn, chunk, from, size);
+    struct delivery delivery = delivery_make(conn);
+    int err = conn->codec->ops->decode(conn->codec, chunk, from, size, &delivery.base);
+    zu_chunk_unref(chunk);
+    return err;
+}
+
 /* Takes over the chunk. */
 static int handshake(struct zu_conn *conn, struct zu_chunk *chunk, uint32_t from, uint32_t size)
 {
@@ -156,7 +231,8 @@ static int handshake(struct zu_conn *conn, struct zu_chunk *chunk, uint32_t from
     }
     zu_conn_send(conn);
     if (done == 1 && used < size && !conn->closing && !conn->leaving)
-        return traffic(conn, chunk, from + (uint32_t)used, size - (uint32_t)used);
+        return conn->codec ? traffic_coded(conn, chunk, from + (uint32_t)used, size - (uint32_t)used)
+                           : traffic(conn, chunk, from + (uint32_t)used, size - (uint32_t)used);
     zu_chunk_unref(chunk);
     return 0;
 }
@@ -191,6 +267,8 @@ static int arrived(struct zu_conn *conn, size_t size, struct zu_chunk *chunk)
     conn->rx_streams = size == ZU_RECEIVE_SIZE;
     /* Where the reader drives us it does not sleep, and would only get cold bytes. */
     zu_pipe_feed_expect(conn->peer->in, conn->rx_streams && !conn->shard->driver->ops->roams);
+    if (zu_unlikely(conn->codec != NULL))
+        return traffic_coded(conn, chunk, ZU_RECEIVE_HEADROOM, (uint32_t)size);
     return traffic(conn, chunk, ZU_RECEIVE_HEADROOM, (uint32_t)size);
 }
 

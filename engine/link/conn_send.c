@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sending: one operation at a time per connection; what gathers meanwhile is the next batch. The handshake's octets go
- * first, control frames at message boundaries, then the pipe's bytes as they stand. With nothing left the pipe's reader
+ * first, control frames at message boundaries, then the pipe's bytes as they stand, or as a codec encodes them. With nothing left the pipe's reader
  * sleeps and a note starts the next send; at the pipe's end the connection has done its work.
  * A failed send ends the connection; what the kernel had taken is accounted for first.
  */
@@ -22,9 +22,9 @@
  */
 enum { STREAM_MESSAGES = 32, STREAM_LOOK_NS = 100000, STREAM_TRUST_NS = 400000 };
 
-static void send_pieces(struct zu_conn *conn, size_t count)
+static void send_pieces(struct zu_conn *conn, struct iovec *pieces, size_t count)
 {
-    conn->tx.message.msg_iov = conn->tx_pieces;
+    conn->tx.message.msg_iov = pieces;
     conn->tx.message.msg_iovlen = count;
     conn->shard->driver->ops->send(conn->shard->driver, &conn->tx, conn->fd);
     zu_conn_owe(conn);
@@ -36,20 +36,20 @@ static bool send_handshake(struct zu_conn *conn)
         return false;
     const uint8_t *bytes;
     size_t size = zu_handshake_output(conn->handshake, &bytes);
-    conn->tx_handshake = size > 0;
+    conn->tx_way = size ? ZU_TX_HANDSHAKE : ZU_TX_PLAIN;
     if (!size) {
-        if (conn->ready) {
+        if (conn->ready)
             zu_conn_handshake_drop(conn);
-            /* Not before: what the sending thread hands over itself must not overtake the handshake. */
+        /* Not before: what the sending thread hands over itself must not overtake the handshake. */
+        if (conn->ready && !conn->codec)
             zu_outlet_open(&conn->peer->outlet, conn->shard->driver, conn->fd);
-        }
         return false;
     }
     if (size > sizeof conn->hello)
         size = sizeof conn->hello;
     memcpy(conn->hello, bytes, size);
     conn->tx_pieces[0] = (struct iovec){.iov_base = conn->hello, .iov_len = size};
-    send_pieces(conn, 1);
+    send_pieces(conn, conn->tx_pieces, 1);
     return true;
 }
 
@@ -91,9 +91,31 @@ static int gather(struct zu_conn *conn, size_t first)
     return count;
 }
 
+static void send_coded(struct zu_conn *conn)
+{
+    struct zu_pipe *out = conn->peer->out;
+    enum zu_gather_mode sleep = conn->shard->by_user ? ZU_GATHER_SLEEP_HERE : ZU_GATHER_SLEEP;
+    int got = zu_codec_fill(conn->codec, out, conn->control, &conn->control_size, ZU_GATHER_STAY_AWAKE);
+    if (got == 0 && !await_stream(conn))
+        got = zu_codec_fill(conn->codec, out, conn->control, &conn->control_size, sleep);
+    if (got == 1) {
+        struct zu_batch *batch = &conn->codec->batch;
+        conn->tx_way = ZU_TX_CODED;
+        send_pieces(conn, batch->pieces + batch->first, batch->count - batch->first);
+    } else if (got < 0) {
+        zu_conn_close(conn, got == -EPIPE ? 0 : got);
+    }
+}
+
 void zu_conn_send(struct zu_conn *conn)
 {
-    if (conn->tx.busy || conn->closing || send_handshake(conn) || !conn->ready || !zu_outlet_take(&conn->peer->outlet))
+    if (conn->tx.busy || conn->closing || send_handshake(conn) || !conn->ready)
+        return;
+    if (zu_unlikely(conn->codec != NULL)) {
+        send_coded(conn);
+        return;
+    }
+    if (!zu_outlet_take(&conn->peer->outlet))
         return;
     size_t first = 0;
     conn->tx_control = 0;
@@ -104,7 +126,7 @@ void zu_conn_send(struct zu_conn *conn)
     }
     int count = gather(conn, first);
     if (count + (int)first > 0) {
-        send_pieces(conn, (size_t)count + first);
+        send_pieces(conn, conn->tx_pieces, (size_t)count + first);
         return;
     }
     zu_outlet_give(&conn->peer->outlet);
@@ -115,6 +137,10 @@ void zu_conn_send(struct zu_conn *conn)
 void zu_conn_stream_look(struct zu_conn *conn)
 {
     const struct zu_outlet *outlet = &conn->peer->outlet;
+    if (conn->codec) { /* the application hands over nothing itself */
+        zu_conn_send(conn);
+        return;
+    }
     bool is_fast = zu_outlet_is_applications(outlet) || zu_outlet_gap_ns(outlet) < STREAM_LOOK_NS;
     if (conn->tx.busy || !is_fast || zu_shard_timer(conn->shard, &conn->tx_stream, STREAM_TRUST_NS) < 0)
         zu_conn_send(conn);
@@ -131,11 +157,22 @@ static size_t take_control(struct zu_conn *conn, size_t sent)
     return sent - control;
 }
 
+static void account_coded(struct zu_conn *conn, size_t sent)
+{
+    bool controls_out = zu_codec_sent(conn->codec, conn->peer->out, sent);
+    was_handed_over(conn); /* by us, as below */
+    if (controls_out && !conn->closing)
+        zu_heartbeat_sent(conn);
+}
+
 static void account(struct zu_conn *conn, size_t sent)
 {
     conn->bytes_out += sent;
-    if (zu_unlikely(conn->tx_handshake)) {
-        zu_handshake_sent(conn->handshake, sent);
+    if (zu_unlikely(conn->tx_way != ZU_TX_PLAIN)) {
+        if (conn->tx_way == ZU_TX_HANDSHAKE)
+            zu_handshake_sent(conn->handshake, sent);
+        else
+            account_coded(conn, sent);
         return;
     }
     bool is_cut = sent < conn->tx_control;

@@ -181,17 +181,27 @@ static void move_in(struct zu_peer *binder, const struct zu_home *home)
     zu_pipe_set_hwm(binder->in, in_hwm_of(binder, bound->in_hwm));
 }
 
+/* Before its socket hears of the peer. Without memory they stay unsaid: no reason to fail a bind that others wait for. */
+static void first_words(struct zu_peer *peer, const struct zu_settings *settings)
+{
+    if (settings->hello.size)
+        (void)zu_pipe_write(peer->out, settings->hello.data, settings->hello.size, false);
+}
+
 /* Both peers know each other, and the binder is told. */
 static int meet(struct zu_peer *connector, struct zu_mailbox *connector_box, struct zu_peer *binder,
                 const struct zu_home *home)
 {
+    const struct zu_bytes *last = &home->settings->disconnect;
     binder->far = connector;
     binder->far_box = zu_mailbox_ref(connector_box);
     connector->far_box = zu_mailbox_ref(home->box);
     set_share(connector, home->settings->out_hwm, home->settings->in_hwm);
     move_in(binder, home);
+    first_words(binder, home->settings);
     if (!zu_mailbox_post(home->box, &binder->attached))
         return -ECONNREFUSED;
+    (void)zu_peer_set_farewell(connector, last->data, last->size);
     zu_peer_tell_met(binder, home->box);
     /* Without memory it stays nameless: no reason to fail a bind that others wait for. */
     (void)zu_peer_set_far_id(connector, home->settings->routing_id, home->settings->routing_id_size);
@@ -304,6 +314,8 @@ int zu_inproc_connect(struct zu_inproc *inproc, const char *name, const struct z
     near->ops = &peer_ops;
     zu_peer_set_near(near, home->socket, home->events, home->box);
     set_share(other, home->settings->out_hwm, home->settings->in_hwm);
+    first_words(near, home->settings);
+    (void)zu_peer_set_farewell(other, home->settings->disconnect.data, home->settings->disconnect.size);
     pthread_mutex_lock(&meeting);
     struct zu_inproc_bind *bind = bound_find(inproc, name);
     int err = bind ? meet(near, home->box, other, &bind->home) : connect_wait(inproc, name, home, near, other);

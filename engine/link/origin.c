@@ -24,13 +24,11 @@ struct zu_origin *zu_conn_origin_new(struct zu_conn *conn)
     origin->fd = conn->fd;
     size_t id_size;
     const uint8_t *id = zu_handshake_identity(conn->handshake, &id_size);
-    uint8_t id_copy[256];
-    if (id)
-        memcpy(id_copy, id, id_size);
     zu_handshake_metadata_take(conn->handshake, &origin->metadata);
     int err = 0;
+    /* Of an older peer: it still lies with the handshake. */
     if (id && !zu_metadata_get(&origin->metadata, "Identity", NULL))
-        err = zu_metadata_put(&origin->metadata, "Identity", id_copy, id_size);
+        err = zu_metadata_put(&origin->metadata, "Identity", id, id_size);
     char text[160] = "";
     if (conn->transport->peer_text)
         conn->transport->peer_text(conn->fd, text, sizeof text);

@@ -275,9 +275,40 @@ static bool send_large(struct zu_peer *peer, const void *data, size_t size, uint
     return done >= 0;
 }
 
+/*
+ * As owner of the reading end, with the writer here too: a shard that sleeps on the pipe is left asleep, because what is
+ * published now is gone before anybody else could look.
+ */
+static bool hold(struct zu_peer *peer)
+{
+    if (application_claim(&peer->outlet) != IDLE)
+        return false;
+    _Atomic unsigned *reader = &peer->out->reader_state;
+    peer->outlet.reader_slept = atomic_load_explicit(reader, memory_order_relaxed) == ZU_READER_ASLEEP;
+    if (peer->outlet.reader_slept)
+        atomic_store_explicit(reader, ZU_READER_AWAKE, memory_order_relaxed);
+    return true;
+}
+
+static void hand_over(struct zu_peer *peer, uint64_t patience_ns)
+{
+    int saved = errno;
+    struct patience patience = patience_begin(patience_ns);
+    bool all = send_all(peer, &patience);
+    if (all)
+        peer->out_stalled_ns = 0;
+    /* Relaxed: the shard touches it only as owner of the outlet, behind the exchange in give. */
+    if (all && peer->outlet.reader_slept)
+        atomic_store_explicit(&peer->out->reader_state, ZU_READER_ASLEEP, memory_order_relaxed);
+    errno = saved;
+    application_give(peer, all);
+}
+
 const struct zu_peer_ops zu_outlet_peer_ops = {
     .flush = flush,
     .send_large = send_large,
+    .hold = hold,
+    .hand_over = hand_over,
     .hang_up = zu_peer_tell_shard,
     .release = zu_peer_release_by_shard,
 };

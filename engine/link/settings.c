@@ -2,6 +2,9 @@
 /* Snapshots are made by the socket, shared by an endpoint and its connections, and go with the last of them. */
 #include "link/settings.h"
 
+#include <errno.h>
+#include <string.h>
+
 #include "mem/alloc.h"
 
 struct zu_proxy *zu_proxy_new(const char *address, const struct zu_socks_login *login)
@@ -41,6 +44,24 @@ struct zu_settings *zu_settings_ref(struct zu_settings *settings)
     return settings;
 }
 
+int zu_settings_copy_bytes(struct zu_bytes *to, const struct zu_bytes *from)
+{
+    if (!from->size)
+        return 0;
+    to->data = zu_alloc(from->size);
+    if (!to->data)
+        return -ENOMEM;
+    memcpy(to->data, from->data, from->size);
+    to->size = from->size;
+    return 0;
+}
+
+static void bytes_free(struct zu_bytes *bytes)
+{
+    if (bytes->size)
+        zu_free(bytes->data, bytes->size);
+}
+
 void zu_settings_unref(struct zu_settings *settings)
 {
     /* acq_rel: every holder's last look happens before the memory goes. */
@@ -50,6 +71,9 @@ void zu_settings_unref(struct zu_settings *settings)
     zu_ipc_filter_clear_all(&settings->ipc_accept);
     if (settings->proxy)
         zu_free(settings->proxy, settings->proxy->size);
+    bytes_free(&settings->hello);
+    bytes_free(&settings->disconnect);
+    bytes_free(&settings->hiccup);
     if (settings->properties)
         zu_free(settings->properties, settings->properties_size);
     zu_free(settings, sizeof *settings);

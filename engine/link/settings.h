@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
 #include "flow/peer.h"
 #include "link/accept_filter.h"
 #include "link/sockopt.h"
@@ -27,6 +28,9 @@ struct zu_proxy {
     const char *address;         /* its "host:port"; in `bytes` */
     char bytes[];                /* address with its NUL, user, password */
 };
+
+/* ROUTER_NOTIFY bits. */
+enum { ZU_NOTIFY_CONNECT = 1, ZU_NOTIFY_DISCONNECT = 2 };
 
 struct zu_settings {
     _Atomic unsigned refs;                    /* endpoint, its connections; acq_rel drop */
@@ -49,9 +53,15 @@ struct zu_settings {
     int heartbeat_timeout_ms;                 /* silence after a PING; negative: as heartbeat_ms */
     int backlog;                              /* of a listener */
     int use_fd;                               /* a listening descriptor to adopt; -1: none */
+    bool raw;                                 /* no ZMTP: bytes as they come */
     bool immediate;                           /* no pipe before the connection is ready */
     bool ipv6;                                /* dual stack */
     struct zu_proxy *proxy;                   /* for transports that take one; owned; NULL: none */
+    bool expects_replies;                     /* REQ: a message that has not the shape of one ends its connection */
+    uint8_t notify;                           /* ZU_NOTIFY_ bits: an empty message from a peer that comes, or goes */
+    struct zu_bytes hello;                    /* the first message of each connection, to the peer; empty: none */
+    struct zu_bytes disconnect;               /* as if from an accepted peer that is lost; empty: none */
+    struct zu_bytes hiccup;                   /* as if from a dialled one; empty: none */
     struct zu_sockopt sockopt;                /* for the kernel; points into `device` */
     char device[IFNAMSIZ + 1];                /* SO_BINDTODEVICE */
     struct zu_accept_filter tcp_accept;       /* who may connect by tcp */
@@ -65,6 +75,8 @@ struct zu_proxy *zu_proxy_new(const char *address, const struct zu_socks_login *
 struct zu_settings *zu_settings_new(void);
 struct zu_settings *zu_settings_ref(struct zu_settings *settings);
 void zu_settings_unref(struct zu_settings *settings);
+/* A copy for a field that is empty. -ENOMEM. */
+int zu_settings_copy_bytes(struct zu_bytes *to, const struct zu_bytes *from);
 
 /* The socket for which an endpoint works; copied into it. */
 struct zu_home {

@@ -3,25 +3,23 @@
 
 #include <assert.h>
 #include <endian.h>
-#include <errno.h>
 #include <string.h>
 
 #include "wire/socket_type.h"
 
 /*
  * Octets gather until the current step has what it wants; then the step reads them, says what we send and which step
- * follows. Steps are a table, so pieces of any size take the same path. The only failure is a peer older than 2.0: it
- * is told by its first octet, by the tenth, or by revision 0, and nothing is answered.
+ * follows. Steps are a table, so pieces of any size take the same path. A peer from before greetings is told by its first
+ * octet or by the tenth, and its greeting ends there. Nothing fails: whether an old peer is served is the handshake's to say.
  */
 
 #define SIGNATURE_SIZE 10
 #define REVISION_AT 10
 #define MINOR_AT 11
 #define MECHANISM_AT 12
-#define GREETING_2_0_SIZE 12
+#define GREETING_OLD_SIZE 12
 
-/* What the revision octet means. Later majors are spoken to as 3.x, as libzmq does. */
-#define REVISION_1_0 0
+/* What the revision octet means: below this 1.0. Later majors are spoken to as 3.x, as libzmq does. */
 #define REVISION_2_0 1
 #define REVISION_3_X 3
 
@@ -32,32 +30,31 @@ static void greeting_put(struct zu_greeting *greeting, const void *bytes, size_t
     greeting->out_size = (uint8_t)(greeting->out_size + size);
 }
 
-static int step_first(struct zu_greeting *greeting)
+static void step_first(struct zu_greeting *greeting)
 {
-    if (greeting->in[0] != 0xff)
-        return -EPROTONOSUPPORT;
-    greeting->want = SIGNATURE_SIZE;
-    return 0;
+    if (greeting->in[0] == 0xff)
+        greeting->want = SIGNATURE_SIZE;
+    else
+        greeting->version = ZU_WIRE_UNVERSIONED;
 }
 
-static int step_signature(struct zu_greeting *greeting)
+static void step_signature(struct zu_greeting *greeting)
 {
-    if (!(greeting->in[SIGNATURE_SIZE - 1] & 1))
-        return -EPROTONOSUPPORT;
+    if (!(greeting->in[SIGNATURE_SIZE - 1] & 1)) {
+        greeting->version = ZU_WIRE_UNVERSIONED;
+        return;
+    }
     greeting_put(greeting, &(uint8_t){REVISION_3_X}, 1);
     greeting->want = REVISION_AT + 1;
-    return 0;
 }
 
-static int step_revision(struct zu_greeting *greeting)
+static void step_revision(struct zu_greeting *greeting)
 {
     uint8_t revision = greeting->in[REVISION_AT];
-    if (revision == REVISION_1_0)
-        return -EPROTONOSUPPORT;
-    if (revision == REVISION_2_0) {
+    if (revision <= REVISION_2_0) {
         greeting_put(greeting, &greeting->socket_type, 1);
-        greeting->want = GREETING_2_0_SIZE;
-        return 0;
+        greeting->want = GREETING_OLD_SIZE;
+        return;
     }
     /* As-server stays 0, as libzmq has it: the mechanism's commands say who is the server. */
     static const uint8_t zeros[ZU_GREETING_SIZE - MECHANISM_AT - ZU_GREETING_MECHANISM_SIZE];
@@ -65,24 +62,21 @@ static int step_revision(struct zu_greeting *greeting)
     greeting_put(greeting, greeting->mechanism, sizeof(greeting->mechanism));
     greeting_put(greeting, zeros, sizeof(zeros));
     greeting->want = ZU_GREETING_SIZE;
-    return 0;
 }
 
-static int step_rest(struct zu_greeting *greeting)
+static void step_rest(struct zu_greeting *greeting)
 {
     uint8_t revision = greeting->in[REVISION_AT];
     uint8_t minor = greeting->in[MINOR_AT];
-    if (revision == REVISION_2_0) {
-        greeting->version = ZU_WIRE_2_0;
+    if (revision <= REVISION_2_0) {
+        greeting->version = revision == REVISION_2_0 ? ZU_WIRE_2_0 : ZU_WIRE_1_0;
         greeting->peer_socket_type = minor < ZU_SOCKET_TYPE_COUNT ? minor : ZU_SOCKET_TYPE_UNKNOWN;
     } else {
         greeting->version = revision == REVISION_3_X && minor == 0 ? ZU_WIRE_3_0 : ZU_WIRE_3_1;
     }
-    return 0;
 }
 
-static int (*const steps[])(struct zu_greeting *) = {step_first, step_signature, step_revision, step_rest};
-#define STEP_COUNT (sizeof(steps) / sizeof(steps[0]))
+static void (*const steps[])(struct zu_greeting *) = {step_first, step_signature, step_revision, step_rest};
 
 void zu_greeting_init(struct zu_greeting *greeting, unsigned socket_type, size_t routing_id_size, const char *mechanism)
 {
@@ -102,24 +96,17 @@ void zu_greeting_init(struct zu_greeting *greeting, unsigned socket_type, size_t
 int zu_greeting_feed(struct zu_greeting *greeting, const uint8_t *in, size_t size, size_t *ret_used)
 {
     size_t used = 0;
-    int rc = 0;
-    while (rc == 0 && used < size && greeting->step < STEP_COUNT) {
+    while (used < size && !greeting->version) {
         size_t missing = (size_t)(greeting->want - greeting->in_size);
         size_t take = missing < size - used ? missing : size - used;
         memcpy(greeting->in + greeting->in_size, in + used, take);
         greeting->in_size = (uint8_t)(greeting->in_size + take);
         used += take;
-        if (take == missing) {
-            rc = steps[greeting->step](greeting);
-            /* A failed step is not passed: its count is full, so another feed takes nothing and fails again. */
-            if (rc == 0)
-                greeting->step++;
-        }
+        if (take == missing)
+            steps[greeting->step++](greeting);
     }
     *ret_used = used;
-    if (rc < 0)
-        return rc;
-    return greeting->step == STEP_COUNT;
+    return greeting->version != ZU_WIRE_UNKNOWN;
 }
 
 size_t zu_greeting_output(const struct zu_greeting *greeting, const uint8_t **ret_bytes)

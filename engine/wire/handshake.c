@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "wire/frame_v1.h"
 #include "wire/socket_type.h"
 
 /*
  * Each phase takes what it can of the input and either wants more or moves on; feed runs phases until one wants more.
- * The greeting decides between the mechanism's commands (3.x) and the exchange of identity frames (2.0); either ends in
+ * The greeting decides between the mechanism's commands (3.x) and the exchange of identity frames (before); either ends in
  * DONE. Frames gather whole in one bounded buffer before they are read.
  *
  * Failures: a peer too old or not allowed to be old, another mechanism than ours, a frame above the limits, whatever
@@ -36,16 +37,16 @@ static uint8_t *buffer_bytes(struct zu_handshake_buffer *buffer)
     return buffer->heap ? buffer->heap : buffer->small;
 }
 
-static int buffer_reserve(struct zu_handshake_buffer *buffer, size_t extra)
+static int buffer_reserve_to(struct zu_handshake_buffer *buffer, size_t extra, size_t size_max)
 {
     size_t capacity = buffer->heap ? buffer->capacity : sizeof(buffer->small);
     if (extra <= capacity - buffer->size)
         return 0;
-    if (extra > ZU_HANDSHAKE_BUFFER_MAX - buffer->size)
+    if (extra > size_max - buffer->size)
         return -EMSGSIZE;
     size_t wanted = capacity * 2 > buffer->size + extra ? capacity * 2 : buffer->size + extra;
-    if (wanted > ZU_HANDSHAKE_BUFFER_MAX)
-        wanted = ZU_HANDSHAKE_BUFFER_MAX;
+    if (wanted > size_max)
+        wanted = size_max;
     uint8_t *heap = realloc(buffer->heap, wanted);
     if (!heap)
         return -ENOMEM;
@@ -54,6 +55,25 @@ static int buffer_reserve(struct zu_handshake_buffer *buffer, size_t extra)
     buffer->heap = heap;
     buffer->capacity = wanted;
     return 0;
+}
+
+static int buffer_reserve(struct zu_handshake_buffer *buffer, size_t extra)
+{
+    return buffer_reserve_to(buffer, extra, ZU_HANDSHAKE_BUFFER_MAX);
+}
+
+static bool is_v1(const struct zu_handshake *hs)
+{
+    return hs->greeting.version <= ZU_WIRE_1_0;
+}
+
+static size_t head_wanted(const struct zu_handshake *hs, const uint8_t *at)
+{
+    if (hs->in.size == 0)
+        return ZU_FRAME_HEAD_SHORT; /* in 1.0 too */
+    if (is_v1(hs))
+        return at[0] == ZU_FRAME_V1_LONG ? ZU_FRAME_V1_HEAD_MAX : ZU_FRAME_V1_HEAD_SHORT;
+    return at[0] & ZU_FRAME_LONG ? ZU_FRAME_HEAD_MAX : ZU_FRAME_HEAD_SHORT;
 }
 
 /* MOVED_ON once a whole frame is in `in`. */
@@ -65,15 +85,16 @@ static int frame_gather(struct zu_handshake *hs, const uint8_t *in, size_t size,
         size_max = (uint64_t)hs->config.message_size_max;
     for (;;) {
         const uint8_t *at = buffer_bytes(&hs->in);
-        size_t wanted = ZU_FRAME_HEAD_SHORT;
-        if (hs->in.size != 0 && at[0] & ZU_FRAME_LONG)
-            wanted = ZU_FRAME_HEAD_MAX;
-        int rc = zu_frame_decode(at, hs->in.size, ret_head);
+        size_t wanted = head_wanted(hs, at);
+        int rc = is_v1(hs) ? zu_frame_v1_decode(at, hs->in.size, ret_head) : zu_frame_decode(at, hs->in.size, ret_head);
         if (rc < 0)
             return rc;
         if (rc == 1) {
             if (ret_head->size > size_max)
                 return -EMSGSIZE;
+            /* Strangers who do not speak ZMTP seem to speak 1.0. Those who do keep reserved flags 0. */
+            if (is_v1(hs) && (at[ret_head->head_size - 1] & ~ZU_FRAME_MORE))
+                return -EPROTO;
             wanted = ret_head->head_size + (size_t)ret_head->size;
             if (hs->in.size == wanted)
                 return MOVED_ON;
@@ -134,14 +155,22 @@ static int identity_begin(struct zu_handshake *hs)
 {
     if (hs->config.old_peers_refused || !hs->config.mechanism->old_peers_served)
         return -EPROTONOSUPPORT;
-    int rc = buffer_reserve(&hs->out, ZU_FRAME_HEAD_MAX + hs->config.routing_id_size);
+    int rc = buffer_reserve(&hs->out, ZU_FRAME_V1_HEAD_MAX + hs->config.routing_id_size);
     if (rc < 0)
         return rc;
     uint8_t *out = buffer_bytes(&hs->out);
-    size_t head_size = zu_frame_encode(out, 0, hs->config.routing_id_size);
+    size_t head_size = 0; /* an unversioned peer has had the head: our greeting's first octets */
+    if (hs->greeting.version == ZU_WIRE_1_0)
+        head_size = zu_frame_v1_encode(out, 0, hs->config.routing_id_size);
+    else if (hs->greeting.version == ZU_WIRE_2_0)
+        head_size = zu_frame_encode(out, 0, hs->config.routing_id_size);
     if (hs->config.routing_id_size != 0)
         memcpy(out + head_size, hs->config.routing_id, hs->config.routing_id_size);
     hs->out.size = head_size + hs->config.routing_id_size;
+    if (hs->greeting.version == ZU_WIRE_UNVERSIONED) {
+        memcpy(hs->in.small, hs->greeting.in, hs->greeting.in_size);
+        hs->in.size = hs->greeting.in_size;
+    }
     hs->phase = PHASE_IDENTITY;
     return MOVED_ON;
 }
@@ -222,6 +251,12 @@ void zu_handshake_init(struct zu_handshake *hs, const struct zu_handshake_config
     assert(zu_socket_type_name(config->socket_type) && config->mechanism);
     memset(hs, 0, sizeof(*hs));
     hs->config = *config;
+    if (config->raw) {
+        hs->greeting.version = ZU_WIRE_RAW;
+        hs->greeting.peer_socket_type = ZU_SOCKET_TYPE_UNKNOWN;
+        hs->phase = PHASE_DONE;
+        return;
+    }
     zu_greeting_init(&hs->greeting, config->socket_type, config->routing_id_size, config->mechanism->name);
 }
 
@@ -252,6 +287,18 @@ size_t zu_handshake_output(const struct zu_handshake *hs, const uint8_t **ret_by
         return size;
     *ret_bytes = (hs->out.heap ? hs->out.heap : hs->out.small) + hs->out_sent;
     return hs->out.size - hs->out_sent;
+}
+
+int zu_handshake_append(struct zu_handshake *hs, const void *message, size_t size)
+{
+    int rc = buffer_reserve_to(&hs->out, ZU_FRAME_HEAD_MAX + size, SIZE_MAX);
+    if (rc < 0)
+        return rc;
+    uint8_t *at = buffer_bytes(&hs->out) + hs->out.size;
+    size_t head_size = zu_frame_encode(at, 0, size);
+    memcpy(at + head_size, message, size);
+    hs->out.size += head_size + size;
+    return 0;
 }
 
 void zu_handshake_sent(struct zu_handshake *hs, size_t n)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A connection's handshake from its first octet to its last, sans I/O: the greeting, then the mechanism's commands, or
- * with a 2.0 peer one identity frame each way. The caller moves octets:
+ * with an older peer one identity frame each way. A raw connection has none. The caller moves octets:
  *
  *   zu_handshake_init; then until done or failed: send what zu_handshake_output shows, feed what arrives.
  *   Done: what output still holds goes out before any traffic; input that feed left unused is traffic.
@@ -38,10 +38,10 @@ struct zu_handshake {
     unsigned phase;                      /* greeting, commands, identity, done, failed */
     struct zu_greeting greeting;         /* its output goes out before `out` */
     struct zu_mechanism mechanism;       /* in use from the end of a 3.x greeting on */
-    struct zu_handshake_buffer in;       /* the peer's frame in progress; after a 2.0 handshake its identity frame */
+    struct zu_handshake_buffer in;       /* the peer's frame in progress; after a handshake before 3.0 its identity frame */
     struct zu_handshake_buffer out;      /* our frames */
     size_t out_sent;                     /* octets of `out` that have gone out */
-    size_t identity_at;                  /* where in `in` a 2.0 peer's identity begins; 0 for none */
+    size_t identity_at;                  /* where in `in` an older peer's identity begins; 0 for none */
     struct zu_handshake_failure failure; /* filled when feed fails */
 };
 
@@ -51,7 +51,7 @@ void zu_handshake_fini(struct zu_handshake *hs);
 
 /*
  * Takes octets of the peer: 0 go on, 1 done, or a negative errno with `hs->failure` saying more: -EPROTO, -EMSGSIZE (a
- * frame above the limits), -EPROTONOSUPPORT (a peer too old), -ENOMEM. Octets beyond the handshake stay unused. When a
+ * frame above the limits), -EPROTONOSUPPORT (a peer too old to be let in), -ENOMEM. Octets beyond the handshake stay unused. When a
  * mechanism was WAITING, a call with size 0 goes on.
  */
 int zu_handshake_feed(struct zu_handshake *hs, const uint8_t *in, size_t size, size_t *ret_used);
@@ -59,14 +59,16 @@ int zu_handshake_feed(struct zu_handshake *hs, const uint8_t *in, size_t size, s
 /* Octets to send now, 0 for none; after sending n of them, say so. Feed may move them. */
 size_t zu_handshake_output(const struct zu_handshake *hs, const uint8_t **ret_bytes);
 void zu_handshake_sent(struct zu_handshake *hs, size_t n);
+/* When it is done: a message of one frame, to go out behind all that. -ENOMEM. */
+int zu_handshake_append(struct zu_handshake *hs, const void *message, size_t size);
 
 /* Results, valid once feed has returned 1. */
 enum zu_wire_version zu_handshake_version(const struct zu_handshake *hs);
-/* enum zu_socket_type; UNKNOWN when the peer did not say. A 2.0 peer's type is not checked against ours. */
+/* enum zu_socket_type; UNKNOWN when the peer did not say. An older peer's type is not checked against ours. */
 unsigned zu_handshake_peer_type(const struct zu_handshake *hs);
 /* The peer's routing id; NULL when it sent none or an empty one. Valid until fini or until the metadata is taken. */
 const uint8_t *zu_handshake_identity(const struct zu_handshake *hs, size_t *ret_size);
-/* Hands the peer's properties over; the caller owns them then. Empty for 2.0 peers. */
+/* Hands the peer's properties over; the caller owns them then. Empty for older peers. */
 void zu_handshake_metadata_take(struct zu_handshake *hs, struct zu_metadata *ret_metadata);
 
 #endif

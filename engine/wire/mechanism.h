@@ -52,7 +52,8 @@ struct zu_handshake_config {
     const uint8_t *properties;                /* application metadata, already encoded as properties */
     size_t properties_size;                   /* octets at `properties` */
     int64_t message_size_max;                 /* MAXMSGSIZE: larger frames of the peer fail; -1 for off */
-    bool old_peers_refused;                   /* ZAP guards this socket, and a 2.0 peer could not be asked */
+    bool old_peers_refused;                   /* ZAP guards this socket, and a peer before 3.0 could not be asked */
+    bool raw;                                 /* no handshake: the peer speaks something else than ZMTP */
 };
 
 enum zu_mechanism_status {
@@ -77,7 +78,7 @@ struct zu_mechanism_ops {
     /* As in the greeting, at most 20 characters; zero-padded and compared over all 20 octets. */
     char name[21];
 
-    /* May a 2.0 peer, which knows no mechanism, be served? Only where there is nothing to bypass. */
+    /* May a peer before 3.0, which knows no mechanism, be served? Only where there is nothing to bypass. */
     bool old_peers_served;
 
     /* Prepares `stage` and `state`. 0 or -ENOMEM; fini is called in either case. */
