@@ -58,7 +58,8 @@ int zmq_socket_get_peer_state(void *handle, const void *routing_id, size_t size)
         return api_result(-ENOTSUP);
     if (!routing_id && size)
         return api_result(-EFAULT);
-    return api_result(socket->pattern.ops->peer_state(&socket->pattern, routing_id, size));
+    int err = zu_socket_refresh(socket); /* inline, who only asks should learn of what happens, too */
+    return api_result(err ? err : socket->pattern.ops->peer_state(&socket->pattern, routing_id, size));
 }
 
 int zmq_bind(void *handle, const char *endpoint)

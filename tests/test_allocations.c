@@ -111,3 +111,44 @@ Test(allocations, none_for_small_messages)
         kit_pair_end(&pair);
     }
 }
+
+/* Requests of `from`, sent back by `to` with all the frames that they came in. */
+static void dialogue(void *from, void *to, bool has_bottom, int rounds)
+{
+    uint8_t data[512];
+    for (int i = 0; i < rounds; i++) {
+        if (has_bottom)
+            KIT_OK(zmq_send(from, "", 0, ZMQ_SNDMORE));
+        KIT_OK(zmq_send(from, data, (size_t)(i % 300), 0));
+        for (int more = 1; more;) {
+            zmq_msg_t msg;
+            zmq_msg_init(&msg);
+            KIT_OK(zmq_msg_recv(&msg, to, 0));
+            more = zmq_msg_more(&msg);
+            if (kit_get(to, ZMQ_TYPE) == ZMQ_ROUTER)
+                KIT_OK(zmq_msg_send(&msg, to, more ? ZMQ_SNDMORE : 0));
+            zmq_msg_close(&msg);
+        }
+        if (kit_get(to, ZMQ_TYPE) == ZMQ_REP)
+            KIT_OK(zmq_send(to, data, (size_t)(i % 300), 0));
+        if (has_bottom)
+            cr_assert_eq(zmq_recv(from, data, sizeof data, 0), 0);
+        cr_assert_eq(zmq_recv(from, data, sizeof data, 0), i % 300);
+    }
+}
+
+Test(allocations, none_in_a_dialogue)
+{
+    static const int types[][2] = {{ZMQ_REQ, ZMQ_REP}, {ZMQ_DEALER, ZMQ_ROUTER}, {ZMQ_REQ, ZMQ_ROUTER}, {ZMQ_DEALER, ZMQ_REP}};
+    for (int t = 0; t < KIT_TRANSPORTS; t++) {
+        for (int i = 0; i < 4; i++) {
+            struct kit_pair pair = kit_pair(kit_transports[t], types[i][0], types[i][1]);
+            bool has_bottom = types[i][0] == ZMQ_DEALER && types[i][1] == ZMQ_REP;
+            dialogue(pair.from, pair.to, has_bottom, 500);
+            unsigned before = allocations;
+            dialogue(pair.from, pair.to, has_bottom, 2000);
+            cr_assert_leq(allocations - before, CHANCE, "%s, pair %d: %u", kit_transports[t], i, allocations - before);
+            kit_pair_end(&pair);
+        }
+    }
+}

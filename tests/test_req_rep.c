@@ -337,3 +337,49 @@ Test(req_rep, a_reply_out_of_shape_ends_the_connection)
         KIT_OK(zmq_ctx_term(context));
     }
 }
+
+enum { THREADS = 4, ROUNDS = 2000 };
+
+static int ask_on(void *socket)
+{
+    for (uint32_t i = 0; i < ROUNDS; i++) {
+        uint32_t got[2] = {0};
+        if (zmq_send(socket, &i, sizeof i, ZMQ_SNDMORE) < 0 || zmq_send(socket, &i, sizeof i, 0) < 0 ||
+            zmq_recv(socket, &got[0], sizeof i, 0) < 0 || zmq_recv(socket, &got[1], sizeof i, 0) < 0)
+            return -1;
+        errno = EBADMSG;
+        if (got[0] != i || got[1] != i)
+            return -1;
+    }
+    return 0;
+}
+
+/* Threads that wait for each other's answers: each goes from the thread that gives it, as fast as it may. */
+Test(req_rep, threads_ask_at_once, .timeout = 60)
+{
+    for (int t = 0; t < KIT_TRANSPORTS; t++) {
+        void *context = zmq_ctx_new();
+        void *rep = kit_socket(context, ZMQ_REP), *reqs[THREADS];
+        struct kit_thread threads[THREADS];
+        char text[KIT_ENDPOINT_SIZE];
+        kit_bind(rep, kit_transports[t], text);
+        for (int i = 0; i < THREADS; i++) {
+            reqs[i] = kit_socket(context, ZMQ_REQ);
+            KIT_OK(zmq_connect(reqs[i], text));
+            kit_thread_start(&threads[i], ask_on, reqs[i]);
+        }
+        for (int n = 0; n < THREADS * ROUNDS; n++) {
+            uint32_t got[2];
+            KIT_OK(zmq_recv(rep, &got[0], sizeof got[0], 0));
+            KIT_OK(zmq_recv(rep, &got[1], sizeof got[1], 0));
+            KIT_OK(zmq_send(rep, &got[0], sizeof got[0], ZMQ_SNDMORE));
+            KIT_OK(zmq_send(rep, &got[1], sizeof got[1], 0));
+        }
+        for (int i = 0; i < THREADS; i++)
+            cr_assert_eq(kit_thread_join(&threads[i]), 0);
+        for (int i = 0; i < THREADS; i++)
+            KIT_OK(zmq_close(reqs[i]));
+        KIT_OK(zmq_close(rep));
+        KIT_OK(zmq_ctx_term(context));
+    }
+}

@@ -306,3 +306,46 @@ Test(router, a_crowd, .timeout = 60)
         KIT_OK(zmq_ctx_term(context));
     }
 }
+
+/* A connect that nobody has met is left again. */
+Test(router, leaves_before_it_was_met)
+{
+    static const int types[] = {ZMQ_ROUTER, ZMQ_REP, ZMQ_REQ, ZMQ_DEALER};
+    void *context = zmq_ctx_new();
+    for (int i = 0; i < 4; i++) {
+        void *socket = kit_socket(context, types[i]);
+        char text[KIT_ENDPOINT_SIZE];
+        KIT_OK(zmq_connect(socket, "inproc://nowhere"));
+        KIT_OK(zmq_connect(socket, kit_free_endpoint(context, "tcp", text)));
+        KIT_OK(zmq_disconnect(socket, "inproc://nowhere"));
+        KIT_OK(zmq_disconnect(socket, text));
+        KIT_OK(zmq_connect(socket, "inproc://nowhere"));
+        KIT_OK(zmq_connect(socket, text));
+        KIT_OK(zmq_close(socket));
+    }
+    KIT_OK(zmq_ctx_term(context));
+}
+
+/* Its peers come and go; each finds it again under the name that it has. */
+Test(router, finds_peers_that_come_back)
+{
+    for (int t = 0; t < KIT_TRANSPORTS; t++) {
+        struct kit_pair pair = pair_make(kit_transports[t], "me");
+        char text[KIT_ENDPOINT_SIZE];
+        size_t size = sizeof text;
+        KIT_OK(zmq_getsockopt(pair.to, ZMQ_LAST_ENDPOINT, text, &size));
+        kit_set(pair.to, ZMQ_ROUTER_MANDATORY, 1);
+        for (int i = 0; i < 10; i++) {
+            kit_send_text(pair.from, "x", 0);
+            recv_from(pair.to, "me", "x");
+            send_to(pair.to, "me", "y");
+            kit_recv_text(pair.from, "y");
+            KIT_OK(kit_close(pair.from));
+            KIT_UNTIL(zmq_socket_get_peer_state(pair.to, "me", 2) < 0);
+            pair.from = kit_socket(pair.context, ZMQ_DEALER);
+            set_id(pair.from, "me");
+            KIT_OK(zmq_connect(pair.from, text));
+        }
+        kit_pair_end(&pair);
+    }
+}

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* What sockets say, or hear, of themselves when peers come and go: HELLO, DISCONNECT and HICCUP messages, ROUTER_NOTIFY. */
-#define ZMQ_BUILD_DRAFT_API
 #include "rawpeer.h"
 
 static void set_text(void *socket, int option, const char *text)
