@@ -16,7 +16,10 @@
 #include "mem/alloc.h"
 
 /* The only place that names the socket types. */
-static const struct zu_pattern_ops *const patterns[] = {&zu_pattern_push, &zu_pattern_pull, &zu_pattern_pair};
+static const struct zu_pattern_ops *const patterns[] = {
+    &zu_pattern_push, &zu_pattern_pull, &zu_pattern_pair, &zu_pattern_pub,
+    &zu_pattern_sub,  &zu_pattern_xpub, &zu_pattern_xsub,
+};
 
 static const struct zu_pattern_ops *pattern_find(unsigned type)
 {

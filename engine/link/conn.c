@@ -12,6 +12,7 @@
 #include "link/origin.h"
 #include "link/outlet.h"
 #include "mem/alloc.h"
+#include "wire/command.h"
 
 /* Bytes of a multipart message that is not whole yet; more ends the connection. */
 #define OPEN_MESSAGE_MAX (UINT64_C(1) << 32)
@@ -72,7 +73,12 @@ static void stream_due(struct zu_timer *timer)
 
 static int on_command(void *context, const uint8_t *body, size_t size)
 {
-    return zu_heartbeat_command(context, body, size);
+    struct zu_conn *conn = context;
+    struct zu_command command;
+    if (conn->home.settings->is_subscribed_to && zu_command_decode(body, size, &command) == 0 &&
+        (command.id == ZU_COMMAND_SUBSCRIBE || command.id == ZU_COMMAND_CANCEL))
+        return 1;
+    return zu_heartbeat_command(conn, body, size);
 }
 
 static struct zu_handshake *handshake_new(const struct zu_settings *settings)
@@ -122,6 +128,7 @@ struct zu_conn *zu_conn_new(struct zu_shard *shard, const struct zu_home *home, 
     conn->limits = (struct zu_feed_limits){
         .frame_max = home->settings->frame_max < 0 ? UINT64_MAX : (uint64_t)home->settings->frame_max,
         .open_max = OPEN_MESSAGE_MAX,
+        .record_max = home->settings->is_subscribed_to ? ZU_PIPE_FED_MAX : 0,
         .command = on_command,
         .context = conn,
     };
@@ -203,6 +210,8 @@ bool zu_conn_become_ready(struct zu_conn *conn)
     }
     conn->ready = true;
     zu_peer_tell_met(conn->peer, conn->home.box);
+    uint32_t epoch = atomic_load_explicit(&conn->peer->epoch, memory_order_relaxed);
+    conn->tx_awaits = conn->home.settings->starts_over && epoch > 1 ? epoch : 0;
     zu_heartbeat_start(conn);
     return true;
 }

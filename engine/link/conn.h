@@ -69,6 +69,7 @@ struct zu_conn {
 
     struct zu_op tx;                   /* sending */
     struct zu_timer tx_stream;         /* the sender streams and flushes itself: look again, for what it left */
+    uint32_t tx_awaits;                /* the number of this connection, whose mark in `out` has not come yet; 0: none to come */
     uint64_t tx_handed;                /* messages that had been handed over when we last did or looked */
     uint64_t tx_seen;                  /* messages that had been written when we last looked */
     struct iovec tx_pieces[ZU_CONN_PIECES]; /* what it sends */

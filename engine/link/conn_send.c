@@ -11,6 +11,7 @@
 
 #include "flow/pipe_drain.h"
 #include "flow/pipe_wake.h"
+#include "flow/subscription.h"
 #include "link/outlet.h"
 
 /* A batch: enough to make the call's cost vanish, little enough to stay in the cache. Measured: bench/README.md. */
@@ -79,15 +80,42 @@ static bool await_stream(struct zu_conn *conn)
     return true;
 }
 
+static enum zu_gather_mode sleeping(const struct zu_conn *conn)
+{
+    return conn->shard->by_user ? ZU_GATHER_SLEEP_HERE : ZU_GATHER_SLEEP;
+}
+
+/* What lies before the mark is for a connection that is gone. 1: here it is; 0: not yet; -EPIPE. */
+static ZU_COLD int await_mark(struct zu_conn *conn)
+{
+    struct zu_pipe *out = conn->peer->out;
+    int count = 1;
+    while (count > 0) {
+        if (zu_subscription_skip(out, conn->tx_awaits)) {
+            conn->tx_awaits = 0;
+            return 1;
+        }
+        struct iovec piece;
+        size_t bytes;
+        count = zu_pipe_gather(out, &piece, 1, 1, sleeping(conn), &bytes);
+    }
+    return count;
+}
+
 static int gather(struct zu_conn *conn, size_t first)
 {
     struct zu_pipe *out = conn->peer->out;
+    conn->tx_bytes = 0;
+    if (zu_unlikely(conn->tx_awaits)) {
+        int found = await_mark(conn);
+        if (found <= 0)
+            return found;
+    }
     struct iovec *pieces = conn->tx_pieces + first;
     int room = (int)(ZU_CONN_PIECES - first);
     int count = zu_pipe_gather(out, pieces, room, SEND_BYTES_MAX, ZU_GATHER_STAY_AWAKE, &conn->tx_bytes);
     if (count == 0 && first == 0 && !await_stream(conn))
-        count = zu_pipe_gather(out, pieces, room, SEND_BYTES_MAX,
-                               conn->shard->by_user ? ZU_GATHER_SLEEP_HERE : ZU_GATHER_SLEEP, &conn->tx_bytes);
+        count = zu_pipe_gather(out, pieces, room, SEND_BYTES_MAX, sleeping(conn), &conn->tx_bytes);
     return count;
 }
 
