@@ -6,15 +6,12 @@
 #include "flow/subscription.h"
 
 #include "flow/pipe_drain.h"
-
-static const char subscribe_head[] = "\x09SUBSCRIBE", cancel_head[] = "\x06" "CANCEL", mark_head[] = "\x05" "EPOCH";
-
-enum { SUBSCRIBE_SIZE = sizeof subscribe_head - 1, CANCEL_SIZE = sizeof cancel_head - 1, MARK_SIZE = sizeof mark_head - 1 };
+#include "flow/record.h"
 
 int zu_subscription_write(struct zu_pipe *pipe, bool on, const void *prefix, size_t size)
 {
-    return on ? zu_pipe_write_record(pipe, subscribe_head, SUBSCRIBE_SIZE, prefix, size)
-              : zu_pipe_write_record(pipe, cancel_head, CANCEL_SIZE, prefix, size);
+    return on ? zu_pipe_write_record(pipe, ZU_RECORD_SUBSCRIBE, ZU_RECORD_SUBSCRIBE_SIZE, prefix, size)
+              : zu_pipe_write_record(pipe, ZU_RECORD_CANCEL, ZU_RECORD_CANCEL_SIZE, prefix, size);
 }
 
 static bool begins_with(const struct zu_view *view, const char *head, size_t size)
@@ -24,10 +21,10 @@ static bool begins_with(const struct zu_view *view, const char *head, size_t siz
 
 bool zu_subscription_of_record(const struct zu_view *view, struct zu_subscription *ret_subscription)
 {
-    bool on = begins_with(view, subscribe_head, SUBSCRIBE_SIZE);
-    if (!on && !begins_with(view, cancel_head, CANCEL_SIZE))
+    bool on = begins_with(view, ZU_RECORD_SUBSCRIBE, ZU_RECORD_SUBSCRIBE_SIZE);
+    if (!on && !begins_with(view, ZU_RECORD_CANCEL, ZU_RECORD_CANCEL_SIZE))
         return false;
-    size_t head = on ? SUBSCRIBE_SIZE : CANCEL_SIZE;
+    size_t head = on ? ZU_RECORD_SUBSCRIBE_SIZE : ZU_RECORD_CANCEL_SIZE;
     *ret_subscription = (struct zu_subscription){.prefix = view->data + head, .size = view->size - head, .on = on};
     return true;
 }
@@ -43,13 +40,14 @@ bool zu_subscription_of_frame(const void *data, size_t size, struct zu_subscript
 
 int zu_subscription_mark(struct zu_pipe *pipe, uint32_t epoch)
 {
-    return zu_pipe_write_record(pipe, mark_head, MARK_SIZE, &epoch, sizeof epoch);
+    uint8_t marker[ZU_RECORD_MARKER_SIZE];
+    zu_record_marker_encode(marker, epoch);
+    return zu_pipe_write_record(pipe, marker, sizeof marker, NULL, 0);
 }
 
 bool zu_subscription_skip(struct zu_pipe *pipe, uint32_t epoch)
 {
-    uint8_t mark[MARK_SIZE + sizeof epoch];
-    memcpy(mark, mark_head, MARK_SIZE);
-    memcpy(mark + MARK_SIZE, &epoch, sizeof epoch);
-    return zu_pipe_skip_to(pipe, mark, sizeof mark);
+    uint8_t marker[ZU_RECORD_MARKER_SIZE];
+    zu_record_marker_encode(marker, epoch);
+    return zu_pipe_skip_to(pipe, marker, sizeof marker);
 }
