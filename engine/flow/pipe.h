@@ -271,6 +271,8 @@ ZU_INLINE bool zu_pipe_write_quickly(struct zu_pipe *pipe, const void *data, siz
 /* 0 with the next frame; -EAGAIN when empty, and reader_note will come; -EPIPE behind the last frame of an ended pipe. */
 int zu_pipe_refill(struct zu_pipe *pipe);
 int zu_pipe_view_long(struct zu_pipe *pipe, struct zu_view *ret_view);
+/* Past a command: the shard has dealt with it, or nobody minds it. */
+void zu_pipe_pass_command(struct zu_pipe *pipe);
 
 ZU_INLINE int zu_pipe_peek(struct zu_pipe *pipe, struct zu_view *ret_view)
 {
@@ -283,9 +285,8 @@ ZU_INLINE int zu_pipe_peek(struct zu_pipe *pipe, struct zu_view *ret_view)
             at = pipe->r_at;
         }
         if (zu_unlikely(at[0] & ZU_FRAME_COMMAND)) {
-            zu_pipe_view_long(pipe, ret_view);
-            pipe->r_at = ret_view->after;
-            continue; /* the shard has dealt with it */
+            zu_pipe_pass_command(pipe);
+            continue;
         }
         ret_view->pipe = pipe;
         if (zu_unlikely(at[0] & ZU_FRAME_LONG))

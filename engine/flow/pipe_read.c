@@ -65,6 +65,13 @@ int zu_pipe_view_long(struct zu_pipe *pipe, struct zu_view *ret_view)
     return 0;
 }
 
+ZU_COLD void zu_pipe_pass_command(struct zu_pipe *pipe)
+{
+    struct zu_view view;
+    zu_pipe_peek_any(pipe, &view);
+    zu_pipe_pop_record(pipe, &view);
+}
+
 int zu_pipe_peek_any(struct zu_pipe *pipe, struct zu_view *ret_view)
 {
     if (pipe->r_at == pipe->r_end) {
