@@ -12,12 +12,15 @@ import ctypes
 import importlib.util
 import itertools
 import os
+import queue
 import random
 import select
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import zlib
 
 TYPES = {"PAIR": 0, "PUB": 1, "SUB": 2, "PULL": 7, "PUSH": 8, "XPUB": 9, "XSUB": 10}
@@ -250,12 +253,17 @@ def stock_and_peer(library, kind, other, role, endpoint):
         with peer_process(library, kind, role, endpoint, "pubsub", 0) as (process, where):
             if role == "bind":
                 stock.connect(where)
-            yield stock, process
+            lines = queue.Queue()
+            reader = threading.Thread(target=lambda: [lines.put(line.strip()) for line in process.stdout], daemon=True)
+            reader.start()
+            yield stock, lines
+            process.stdin.close()
+            reader.join(WAIT_MS / 1000)
 
 
 def stock_subscribes(library, kind, other, role, endpoint):
     """The drop-in publishes, whatever stock libzmq asks for."""
-    with stock_and_peer(library, kind, other, role, endpoint) as (stock, process):
+    with stock_and_peer(library, kind, other, role, endpoint) as (stock, lines):
         def request(on, topic):
             if other == "XSUB":
                 stock.send(bytes([on]) + topic)
@@ -264,9 +272,10 @@ def stock_subscribes(library, kind, other, role, endpoint):
         expected = []
         if kind == "XPUB":
             request(1, b"connected")
-            while not select.select([process.stdout], [], [], 0.02)[0]:
-                stock.poll(0)  # stock libzmq tells a peer that connects what it wants in its user's calls only
-            assert process.stdout.readline().strip() == digest([b"\x01connected"])
+            until = time.monotonic() + WAIT_MS / 1000
+            while lines.empty() and time.monotonic() < until:
+                stock.poll(10)  # stock libzmq tells a peer that connects what it wants in its user's calls only
+            assert lines.get(timeout=WAIT_MS / 1000) == digest([b"\x01connected"])
             for topic in TOPICS:
                 request(1, topic)
                 request(0, topic)
@@ -277,7 +286,7 @@ def stock_subscribes(library, kind, other, role, endpoint):
         request(1, b"A")
         if kind == "XPUB":
             for parts in expected + [[b"\x01A"]]:
-                told = process.stdout.readline().strip()
+                told = lines.get(timeout=WAIT_MS / 1000)
                 assert told == digest(parts), f"{told[:200]} instead of {digest(parts)[:200]}"
         first = None
         for n in range(len(PUBLISHED) * (1 if kind == "XPUB" else 4)):
@@ -288,11 +297,11 @@ def stock_subscribes(library, kind, other, role, endpoint):
             assert got == parts, f"message {n}: {digest(got)[:200]} instead of {digest(parts)[:200]}"
         if kind == "XPUB":
             request(0, b"A")
-            assert process.stdout.readline().strip() == digest([b"\x00A"])
+            assert lines.get(timeout=WAIT_MS / 1000) == digest([b"\x00A"])
 
 
 def stock_publishes(library, kind, other, role, endpoint):
-    with stock_and_peer(library, kind, other, role, endpoint) as (stock, process):
+    with stock_and_peer(library, kind, other, role, endpoint) as (stock, lines):
         if other == "XPUB":
             expected = [[bytes([on]) + topic] for topic in TOPICS for on in (1, 0)] if kind == "XSUB" else []
             expected += [[b"user", b"", b"x" * 300]] if kind == "XSUB" else []
@@ -306,8 +315,9 @@ def stock_publishes(library, kind, other, role, endpoint):
                 for unwanted in FILTERED:
                     stock.send_multipart([unwanted, b"A"])
                 stock.send_multipart(parts)
-            while len(told) < rounds * len(PUBLISHED) and select.select([process.stdout], [], [], 0.05)[0]:
-                told.append(process.stdout.readline().strip())
+            time.sleep(0.02)
+            while len(told) < rounds * len(PUBLISHED) and not lines.empty():
+                told.append(lines.get())
         digests = [digest(parts) for parts in PUBLISHED]
         first = digests.index(told[0])
         for n, line in enumerate(told):
