@@ -27,8 +27,9 @@ static struct zu_peer *attached(uint64_t out_hwm, uint64_t in_hwm)
 
 static void end(struct zu_peer *peer)
 {
-    peer_end(peer);
+    near_close(peer);
     cr_assert_null(peer->role);
+    peer_end(peer);
 }
 
 static int far_next(struct zu_peer *peer)
