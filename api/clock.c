@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stopwatches on the monotonic clock and a coarse sleep. A stopwatch is the heap copy of its starting moment; only
- * starting one can fail (ENOMEM), and a NULL stopwatch reads 0.
+ * Stopwatches on the monotonic clock and a coarse sleep, which hands over what this thread has sent before. A stopwatch
+ * is the heap copy of its starting moment; only starting one can fail (ENOMEM), and a NULL stopwatch reads 0.
  */
 #include "zmq.h"
 
 #include "base/clock.h"
+#include "core/batches.h"
 
 #include <stdlib.h>
 
@@ -32,6 +33,7 @@ unsigned long zmq_stopwatch_stop(void *watch)
 
 void zmq_sleep(int seconds)
 {
+    zu_batches_flush();
     struct timespec length = {.tv_sec = seconds > 0 ? seconds : 0};
     clock_nanosleep(CLOCK_MONOTONIC, 0, &length, NULL);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waits for input on either side and passes whole messages across in bursts, each only after the destination has said
- * that it has room: so nothing is taken that cannot be sent on, and one full side never holds up the other direction. A
- * direction that finds no room stops watching its input and watches for room instead, which keeps the wait asleep.
+ * Waits for input on either side and passes whole messages across in bursts, each taken only when the destination has
+ * accepted it: so back-pressure is kept, and one full side never holds up the other direction. Bytes go from pipe to pipe
+ * in one copy; a large body is handed over. A direction that finds no room stops watching its input and watches for room
+ * instead, which keeps the wait asleep.
  * It ends with -1 and the errno of the first socket call that fails (usually ETERM), or with 0 on "TERMINATE".
  */
-#include "zmq.h"
+#include "api.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 enum { BURST_MAX = 1000, COUNTERS = 4 };
@@ -28,11 +28,25 @@ struct proxy {
     void *capture;        /* gets a copy of every frame; may be NULL */
     void *control;        /* gives commands; may be NULL */
     bool one_way;         /* both sides are one socket: only the first passes on */
+    bool by_message;      /* frames are taken before they are sent: bytes do not say all, or one socket does both */
+    bool patient;         /* nothing passes the other way: a full kernel buffer may hold the thread up for a moment */
+    int more;             /* ZMQ_SNDMORE while the message being passed has more frames */
     bool paused;          /* only control is listened to */
     bool terminated;      /* the loop ends */
 };
 
-static int frame_capture(struct proxy *proxy, zmq_msg_t *msg, int flags)
+static bool can_pass(const struct zu_socket *from, const struct zu_socket *to)
+{
+    return (from->pattern.ops->can & ZU_POLL_IN) && (to->pattern.ops->can & ZU_POLL_OUT);
+}
+
+/* Whether messages of this socket are more than their bytes: they go to a group, or to a peer by number. */
+static bool is_addressed(const struct zu_socket *socket)
+{
+    return socket->type > ZMQ_STREAM;
+}
+
+static int capture_message(struct proxy *proxy, zmq_msg_t *msg, int flags)
 {
     zmq_msg_t copy;
     if (!proxy->capture)
@@ -44,23 +58,12 @@ static int frame_capture(struct proxy *proxy, zmq_msg_t *msg, int flags)
     return -1;
 }
 
-/* Passes the frames of one message through `msg`. 1 done, 0 there was none, -1 failed. */
-static int message_pass(struct proxy *proxy, struct side *from, struct side *to, zmq_msg_t *msg)
+static void count_frame(struct side *from, struct side *to, size_t size)
 {
-    int flags = ZMQ_SNDMORE;
-    for (int wait = ZMQ_DONTWAIT; flags; wait = 0) {
-        if (zmq_msg_recv(msg, from->socket, wait) < 0)
-            return wait && errno == EAGAIN ? 0 : -1;
-        size_t size = zmq_msg_size(msg);
-        flags = zmq_msg_more(msg) ? ZMQ_SNDMORE : 0;
-        from->frames_in++;
-        from->bytes_in += size;
-        if (frame_capture(proxy, msg, flags) < 0 || zmq_msg_send(msg, to->socket, flags) < 0)
-            return -1;
-        to->frames_out++;
-        to->bytes_out += size;
-    }
-    return 1;
+    from->frames_in++;
+    from->bytes_in += size;
+    to->frames_out++;
+    to->bytes_out += size;
 }
 
 /* The value of an option of type int that is never negative, or -1 with errno set. */
@@ -71,34 +74,74 @@ static int option_get(void *socket, int option)
     return zmq_getsockopt(socket, option, &value, &size) < 0 ? -1 : value;
 }
 
-/* 1 if a message can be sent to side `to`, 0 if not, -1 on failure. */
-static int room_check(const struct proxy *proxy, const struct side *to)
+/* One frame as a message, whose body is handed over. 1 done, 0 there is no room, -1 failed. */
+static int pass_message(struct proxy *proxy, struct side *from, struct side *to, bool is_first)
 {
-    /* One way, the sides are one socket: a REP has room only once it was read from, so the send itself has to wait. */
-    if (proxy->one_way)
+    if (is_first && !proxy->one_way) { /* one way, a REP has room only once it was read from */
+        int events = option_get(to->socket, ZMQ_EVENTS);
+        if (events <= 0 || !(events & ZMQ_POLLOUT))
+            return events < 0 ? -1 : 0;
+    }
+    zmq_msg_t msg;
+    zmq_msg_init(&msg);
+    int size = zmq_msg_recv(&msg, from->socket, 0);
+    proxy->more = zmq_msg_more(&msg) ? ZMQ_SNDMORE : 0;
+    if (size >= 0 && capture_message(proxy, &msg, proxy->more) == 0 &&
+        zmq_msg_send(&msg, to->socket, proxy->more) >= 0) {
+        count_frame(from, to, (size_t)size);
         return 1;
-    int events = option_get(to->socket, ZMQ_EVENTS);
-    return events < 0 ? -1 : (events & ZMQ_POLLOUT) != 0;
+    }
+    zmq_msg_close(&msg);
+    return -1;
+}
+
+/* One frame out of its pipe into the next, in one copy; it is taken only when it was accepted. As above. */
+static int pass_bytes(struct proxy *proxy, struct side *from, struct side *to, bool is_first,
+                      const struct zu_view *view)
+{
+    proxy->more = view->flags & ZU_FRAME_MORE ? ZMQ_SNDMORE : 0;
+    struct zu_part part = {.data = view->data, .size = view->size, .more = proxy->more, .waits = proxy->patient};
+    int err = zu_socket_send(to->socket, &part, is_first ? ZU_DONTWAIT : 0);
+    if (is_first && (err == -EAGAIN || err == -EFSM))
+        return 0;
+    if (err)
+        return api_result(err);
+    if (proxy->capture && zmq_send(proxy->capture, view->data, view->size, proxy->more) < 0)
+        return -1;
+    count_frame(from, to, view->size);
+    zu_pipe_pop(view->pipe, view);
+    zu_socket_taken(from->socket, view->flags);
+    return 1;
+}
+
+/* 1 done, 0 there is none now, or no room for it; -1 failed. */
+static int pass_frame(struct proxy *proxy, struct side *from, struct side *to, bool is_first)
+{
+    struct zu_view view;
+    int err = zu_socket_peek(from->socket, &view, is_first ? ZU_DONTWAIT : 0);
+    if (is_first && (err == -EAGAIN || err == -EFSM))
+        return 0;
+    if (err)
+        return api_result(err);
+    int passed = proxy->by_message || view.size > ZU_PIPE_COPY_MAX ? pass_message(proxy, from, to, is_first)
+                                                                    : pass_bytes(proxy, from, to, is_first, &view);
+    from->waiting = passed == 0;
+    return passed;
 }
 
 /* Passes on what side `i` has, as far as the other has room. */
 static int burst_pass(struct proxy *proxy, int i)
 {
-    struct side *from = &proxy->sides[i];
-    struct side *to = &proxy->sides[!i];
-    zmq_msg_t msg;
-    int rc = 1;
-
+    struct side *from = &proxy->sides[i], *to = &proxy->sides[!i];
     from->waiting = false;
-    zmq_msg_init(&msg);
-    for (int n = 0; n < BURST_MAX && rc > 0; n++) {
-        rc = room_check(proxy, to);
-        from->waiting = rc == 0;
-        if (rc > 0)
-            rc = message_pass(proxy, from, to, &msg);
+    for (int n = 0; n < BURST_MAX; n++) {
+        int passed = pass_frame(proxy, from, to, true);
+        while (passed > 0 && proxy->more)
+            passed = pass_frame(proxy, from, to, false);
+        if (passed <= 0)
+            return passed;
     }
-    zmq_msg_close(&msg);
-    return rc < 0 ? -1 : 0;
+    return 0;
 }
 
 static int proxy_pause(struct proxy *proxy)
@@ -217,11 +260,16 @@ int zmq_proxy_steerable(void *frontend, void *backend, void *capture, void *cont
         errno = EFAULT;
         return -1;
     }
+    if (!api_socket(frontend) || !api_socket(backend))
+        return -1;
+    bool one_way = frontend == backend;
     struct proxy proxy = {
         .sides = {{.socket = frontend}, {.socket = backend}},
         .capture = capture,
         .control = control,
-        .one_way = frontend == backend,
+        .one_way = one_way,
+        .patient = !can_pass(frontend, backend) || !can_pass(backend, frontend),
+        .by_message = one_way || is_addressed(frontend) || is_addressed(backend),
     };
     return proxy_run(&proxy);
 }

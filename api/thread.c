@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/thread.h"
+#include "core/batches.h"
 
 struct thread {
     pthread_t id;        /* to join it; written by the starter */
@@ -48,6 +49,7 @@ void *zmq_threadstart(zmq_thread_fn *func, void *arg)
 void zmq_threadclose(void *thread)
 {
     struct thread *self = thread;
+    zu_batches_flush();
     if (self && pthread_join(self->id, NULL) == 0)
         free(self);
 }

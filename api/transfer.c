@@ -93,7 +93,7 @@ ZU_HOT int zmq_msg_send(zmq_msg_t *handle, void *socket_handle, int flags)
  */
 static ZU_COLD int msg_recv_failed(struct zu_msg *msg, struct zu_socket *socket, unsigned state, int err)
 {
-    if (state == ZU_SOCKET_LIVE && (socket->pattern.ops->can & ZU_POLL_IN)) {
+    if (state <= ZU_SOCKET_WATCHED && (socket->pattern.ops->can & ZU_POLL_IN)) {
         zu_msg_close(msg);
         zu_msg_init(msg);
     }

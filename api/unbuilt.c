@@ -15,28 +15,6 @@ static int unbuilt(void)
     return -1;
 }
 
-/* For functions that fail with NULL. */
-static void *unbuilt_null(void)
-{
-    errno = ENOTSUP;
-    return NULL;
-}
-
-int zmq_socket_monitor(void *socket, const char *endpoint, int events)
-{
-    return unbuilt();
-}
-
-int zmq_socket_monitor_versioned(void *socket, const char *endpoint, uint64_t events, int event_version, int type)
-{
-    return unbuilt();
-}
-
-int zmq_socket_monitor_pipes_stats(void *socket)
-{
-    return unbuilt();
-}
-
 int zmq_join(void *socket, const char *group)
 {
     return unbuilt();
@@ -59,71 +37,6 @@ int zmq_disconnect_peer(void *socket, uint32_t routing_id)
 }
 
 int zmq_socket_get_peer_state(void *socket, const void *routing_id, size_t routing_id_size)
-{
-    return unbuilt();
-}
-
-int zmq_ppoll(zmq_pollitem_t *items, int nitems, long timeout_ms, const sigset_t *sigmask)
-{
-    return unbuilt();
-}
-
-void *zmq_poller_new(void)
-{
-    return unbuilt_null();
-}
-
-int zmq_poller_destroy(void **poller)
-{
-    return unbuilt();
-}
-
-int zmq_poller_size(void *poller)
-{
-    return unbuilt();
-}
-
-int zmq_poller_add(void *poller, void *socket, void *user_data, short events)
-{
-    return unbuilt();
-}
-
-int zmq_poller_modify(void *poller, void *socket, short events)
-{
-    return unbuilt();
-}
-
-int zmq_poller_remove(void *poller, void *socket)
-{
-    return unbuilt();
-}
-
-int zmq_poller_add_fd(void *poller, zmq_fd_t fd, void *user_data, short events)
-{
-    return unbuilt();
-}
-
-int zmq_poller_modify_fd(void *poller, zmq_fd_t fd, short events)
-{
-    return unbuilt();
-}
-
-int zmq_poller_remove_fd(void *poller, zmq_fd_t fd)
-{
-    return unbuilt();
-}
-
-int zmq_poller_wait(void *poller, zmq_poller_event_t *event, long timeout_ms)
-{
-    return unbuilt();
-}
-
-int zmq_poller_wait_all(void *poller, zmq_poller_event_t *events, int n_events, long timeout_ms)
-{
-    return unbuilt();
-}
-
-int zmq_poller_fd(void *poller, zmq_fd_t *fd)
 {
     return unbuilt();
 }

@@ -408,10 +408,12 @@ ZMQ_EXPORT int zmq_recv(void *socket, void *buf, size_t len, int flags);
 #define ZMQ_PROTOCOL_ERROR_WS_UNSPECIFIED 0x30000000
 
 /* Reports the chosen events to a PAIR that the library binds at an inproc endpoint; connect a PAIR to read. Each is two
- * frames: uint16 event and uint32 value, in native order, packed; then the endpoint without NUL. A NULL endpoint stops;
- * a second call replaces the first.
- * Errors: EPROTONOSUPPORT (not inproc), EINVAL (events beyond 16 bits), EADDRINUSE, ETERM, ENOTSOCK; ENOTSUP while
- * zuring does not have it. */
+ * frames: uint16 event and uint32 value, in native order, packed; then the endpoint without NUL: ours where we bound,
+ * else the one that was given to zmq_connect(). A NULL endpoint stops; a second call replaces the first.
+ * Nothing waits for the reader: an event that does not fit (the limit is 1000 and the reader's ZMQ_RCVHWM) or that nobody
+ * is there to read is dropped. The PAIR counts as one of the context's sockets. After zmq_close() what lingers is still
+ * reported; ZMQ_EVENT_MONITOR_STOPPED comes when all is over.
+ * Errors: EPROTONOSUPPORT (not inproc), EINVAL (events beyond 16 bits), EADDRINUSE, EMFILE, ETERM, ENOTSOCK. */
 ZMQ_EXPORT int zmq_socket_monitor(void *socket, const char *endpoint, int events);
 
 /* ---- Polling ---- */

@@ -113,11 +113,13 @@ ZMQ_EXPORT const char *zmq_msg_group(zmq_msg_t *msg);
 /* zmq_msg_init_size() and a copy of `buf`. Errors: EFAULT, ENOMEM. */
 ZMQ_EXPORT int zmq_msg_init_buffer(zmq_msg_t *msg, const void *buf, size_t size);
 
-/* zmq_poll() with `sigmask` (NULL: none) as the signal mask while waiting, set and reset atomically. No thread-safe
- * sockets. Errors: those of zmq_poll(). */
+/* zmq_poll() with `sigmask` (NULL: none) as the signal mask while it sleeps, set and reset atomically. Descriptors of any
+ * number. No thread-safe sockets. Errors: those of zmq_poll(). */
 ZMQ_EXPORT int zmq_ppoll(zmq_pollitem_t *items, int nitems, long timeout_ms, const sigset_t *sigmask);
 
-/* ---- Poller: a lasting set of sockets and descriptors, thread-safe sockets too. One thread at a time ---- */
+/* ---- Poller: a lasting set of sockets and descriptors. One thread at a time, the same as its sockets ---- */
+
+/* A wait costs by what is ready and what was used since the last one, not by how much is in the set. */
 
 #define ZMQ_HAVE_POLLER
 
@@ -135,23 +137,25 @@ ZMQ_EXPORT int zmq_poller_destroy(void **poller);
 /* Number of sockets and descriptors in it. Errors: EFAULT. */
 ZMQ_EXPORT int zmq_poller_size(void *poller);
 
-/* Adds a socket, changes its wanted events (ZMQ_POLL* bits, 0 rests), removes it. Remove a socket before closing it.
- * Errors: EFAULT, ENOTSOCK, EINVAL (in it already, not in it, other bits), ENOMEM. */
+/* Adds a socket, changes its wanted events (ZMQ_POLL* bits, 0 rests), removes it. A socket may be in several pollers; one
+ * that is closed leaves them. Errors: EFAULT, ENOTSOCK, EINVAL (in it already, not in it, other bits), ENOMEM, EMFILE. */
 ZMQ_EXPORT int zmq_poller_add(void *poller, void *socket, void *user_data, short events);
 ZMQ_EXPORT int zmq_poller_modify(void *poller, void *socket, short events);
 ZMQ_EXPORT int zmq_poller_remove(void *poller, void *socket);
 
-/* The same for descriptors. Errors: EFAULT, EBADF (-1), EINVAL, ENOMEM. */
+/* The same for descriptors. Remove one before its number is used again.
+ * Errors: EFAULT, EBADF (none is open by that number), EINVAL (also the ZMQ_FD of a socket in it), ENOMEM, EMFILE. */
 ZMQ_EXPORT int zmq_poller_add_fd(void *poller, zmq_fd_t fd, void *user_data, short events);
 ZMQ_EXPORT int zmq_poller_modify_fd(void *poller, zmq_fd_t fd, short events);
 ZMQ_EXPORT int zmq_poller_remove_fd(void *poller, zmq_fd_t fd);
 
-/* Waits at most timeout_ms (-1 for ever) for one event: 0, or -1 with *event zeroed.
- * Errors: EAGAIN (timeout), EFAULT (also waiting for ever on nothing), ETERM, EINTR, ENOTSOCK. */
+/* Waits at most timeout_ms (-1 for ever, 0 only looks) for one event: 0, or -1 with *event cleared, its fd -1.
+ * Level-triggered; what is ready has its turn. Errors: EAGAIN (timeout), EFAULT (also waiting for ever on nothing), ETERM,
+ * EINTR. */
 ZMQ_EXPORT int zmq_poller_wait(void *poller, zmq_poller_event_t *event, long timeout_ms);
 
-/* The same for up to n_events, returning their number, never 0; the rest of the array is zeroed.
- * Errors: as above, EINVAL (n_events < 0). */
+/* The same for up to n_events, returning their number, never 0; the rest of the array is cleared. It stays as it was when
+ * the wait fails. Errors: as above, EINVAL (n_events < 0). */
 ZMQ_EXPORT int zmq_poller_wait_all(void *poller, zmq_poller_event_t *events, int n_events, long timeout_ms);
 
 /* Stores a descriptor that is readable when a thread-safe socket in the poller may have events.
@@ -168,13 +172,14 @@ ZMQ_EXPORT int zmq_poller_fd(void *poller, zmq_fd_t *fd);
 #define ZMQ_EVENT_ALL_V1 ZMQ_EVENT_ALL
 #define ZMQ_EVENT_ALL_V2 (ZMQ_EVENT_ALL_V1 | ZMQ_EVENT_PIPES_STATS)
 
-/* zmq_socket_monitor() through a socket of `type` PAIR, PUB or PUSH. Version 1 writes its frames; version 2 writes
+/* zmq_socket_monitor() through a socket of `type` PAIR, PUB or PUSH, as far as it is built. Version 1 writes its frames; version 2 writes
  * uint64 event, uint64 count, that many uint64 values, local and remote endpoint, a frame each.
  * Errors: those of zmq_socket_monitor(), EINVAL (version or type). */
 ZMQ_EXPORT int zmq_socket_monitor_versioned(void *socket, const char *endpoint, uint64_t events, int event_version,
                                             int type);
 
-/* Emits ZMQ_EVENT_PIPES_STATS for every peer. Errors: EINVAL (not monitored), EAGAIN (no peers), ETERM, ENOTSOCK. */
+/* Emits ZMQ_EVENT_PIPES_STATS for every peer, with what its queues hold now; a peer that is not connected yet has the
+ * endpoint that was given to zmq_connect(). Errors: EINVAL (not monitored), EAGAIN (no peers), ETERM, ENOTSOCK. */
 ZMQ_EXPORT int zmq_socket_monitor_pipes_stats(void *socket);
 
 #endif

@@ -33,19 +33,22 @@ ZURING_EXPORT const char *zuring_version(void);
  *     What moves when: zmq_send, zmq_recv, zmq_poll, ZMQ_EVENTS, bind, connect and close each do what can be done without
  *     sleeping when they need it, and a call that waits does everything until it returns. A send out of quiet goes out
  *     before the call returns, and so do the next 15; from then on it is a stream, whose messages gather and go out when
- *     they are FLUSH_BYTES, when the first of them is FLUSH_US old (seen by the next send, receive or poll), and before
- *     the thread waits for anything on this socket. Quiet is 5 microseconds without a send, or a wait.
+ *     they are FLUSH_BYTES, when the first of them is FLUSH_US old (seen by the thread's next calls that send there, or
+ *     receive or poll anywhere), and before the thread sleeps in the library or when a receive or poll finds nothing, on
+ *     whatever socket or none. Quiet is 5 microseconds without a send, or a wait.
  *     While the caller stays away: messages that it has sent go out within 2 ms, and connections that it has begun are
  *     made, by a thread of the context that sleeps otherwise ("zuring/keeper"). Nothing is received, no connection is
  *     accepted, no PING is sent or answered: a socket that is left alone for longer than its peers' heartbeats allow is
- *     dropped by them. Two sockets of one thread: a call on one does not move the other's messages.
+ *     dropped by them. Two sockets of one thread: a call on one moves of the other what is said above, batches that were
+ *     sent, and nothing else.
  *     zmq_close and zmq_ctx_term are as in libzmq; what lingers is sent by the same thread. ZMQ_FD can be polled; ask
  *     ZMQ_EVENTS when it is readable. A socket may pass from thread to thread as in libzmq. inproc is the same in both.
  *     ZMQ_IO_THREADS, ZMQ_AFFINITY and the thread options have nothing to act on.
  *
  * ZURING_SPIN_US (ZURING_SPIN_US=50): how long a thread looks again and again before it sleeps, in microseconds, 0 to
  *   1000000; 0 by default. For callers that wait, and for the threads of the background. It costs a processor while it
- *   lasts, and saves the wake-up when something comes in that time.
+ *   lasts, and saves the wake-up when something comes in that time. A signal that is handled in that time does not end
+ *   the call with EINTR; one that comes in the sleep does.
  * ZURING_FLUSH_BYTES, ZURING_FLUSH_US (the same): inline streams, see above; 131072 bytes from 1 on, and 20 microseconds,
  *   0 to 1000000.
  * ZURING_CPUS (ZURING_CPUS=2,3): for zmq_ctx_set_ext, a text: the processor of each background thread in turn. Cannot be
@@ -86,6 +89,14 @@ struct zuring_peer_counts {
  * 0, or -1 with errno ENOTSOCK (no socket), ETERM, EFAULT (NULL count, or NULL counts with room), ENOMEM. zuring's own.
  */
 ZURING_EXPORT int zuring_peers(void *socket, struct zuring_peer_counts *counts, size_t *count);
+
+/*
+ * How many events of the socket (zmq_socket_monitor) were wanted and given up since it was made: nobody was connected to the
+ * monitor's endpoint, or the reader's and the monitor's limits (RCVHWM + 1000) were reached. Monitoring never holds
+ * anything up: what does not fit is dropped, whole. Any thread.
+ * 0, or -1 with errno ENOTSOCK, EFAULT (NULL count). zuring's own.
+ */
+ZURING_EXPORT int zuring_monitor_dropped(void *socket, uint64_t *count);
 
 #undef ZURING_EXPORT
 

@@ -264,6 +264,7 @@ KIT_UNUSED static uint32_t kit_random(uint32_t *state)
 struct kit_thread {
     pthread_t id;             /* to join it */
     _Atomic pid_t tid;        /* 0 until it runs */
+    _Atomic bool ended;       /* its call is over: it may have slept, unseen */
     int (*call)(void *);      /* -1 with errno when it fails */
     void *arg;                /* its argument */
     int error;                /* 0 or the errno, once joined */
@@ -274,6 +275,7 @@ KIT_UNUSED static void *kit_thread_main(void *arg)
     struct kit_thread *thread = arg;
     thread->tid = (pid_t)syscall(SYS_gettid);
     thread->error = KIT_ERRNO(thread->call(thread->arg));
+    thread->ended = true;
     return NULL;
 }
 
@@ -294,7 +296,7 @@ KIT_UNUSED static void kit_thread_start(struct kit_thread *thread, int (*call)(v
 {
     *thread = (struct kit_thread){.call = call, .arg = arg};
     cr_assert_eq(pthread_create(&thread->id, NULL, kit_thread_main, thread), 0);
-    KIT_UNTIL(thread->tid != 0 && kit_thread_state(thread->tid) == 'S');
+    KIT_UNTIL(thread->ended || (thread->tid != 0 && kit_thread_state(thread->tid) == 'S'));
 }
 
 KIT_UNUSED static int kit_thread_join(struct kit_thread *thread)

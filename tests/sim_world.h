@@ -71,7 +71,7 @@ struct slot {
     unsigned port;                /* to bind; 0: none */
     bool bound;                   /* it is */
     unsigned targets[LINKS_MAX];  /* ports to connect to */
-    bool connected[LINKS_MAX];    /* they are */
+    uint64_t ids[LINKS_MAX];      /* of the endpoints that are; 0: none */
     unsigned target_count;        /* how many */
 };
 

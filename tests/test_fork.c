@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "kit.h"
 
+#include <sys/eventfd.h>
 #include <sys/wait.h>
 
 /* The child's life, in its own process: exits with 0, or with the line that failed. */
@@ -137,6 +138,57 @@ Test(fork, the_child_starts_afresh)
 {
     if (!KIT_SANITIZED)
         fork_with(start_afresh);
+}
+
+/* What the parent's pollers wait on, shared by a fork. */
+static struct {
+    void *poller;  /* holds the pair's receiver and the descriptor */
+    int fd;        /* an eventfd */
+} shared;
+
+static void change_the_poller(struct kit_pair *pair)
+{
+    zmq_poller_event_t event;
+    eventfd_t count;
+    CHILD_CHECK(zmq_poller_wait(shared.poller, &event, 0) == -1 && errno == ETERM);
+    CHILD_CHECK(zmq_poller_remove(shared.poller, pair->to) == 0);
+    CHILD_CHECK(eventfd_write(shared.fd, 1) == 0);
+    CHILD_CHECK(zmq_poller_wait(shared.poller, &event, KIT_WAIT_MS) == 0 && event.fd == shared.fd);
+    CHILD_CHECK(eventfd_read(shared.fd, &count) == 0);
+    CHILD_CHECK(zmq_poller_remove_fd(shared.poller, shared.fd) == 0);
+    CHILD_CHECK(zmq_poller_destroy(&shared.poller) == 0);
+    use_and_end(pair);
+}
+
+Test(fork, the_child_leaves_the_parents_poller_alone)
+{
+    for (int t = 0; t < KIT_TRANSPORTS; t++) {
+        struct kit_pair pair = kit_pair(kit_transports[t], ZMQ_PUSH, ZMQ_PULL);
+        zmq_poller_event_t event;
+        eventfd_t count;
+        shared.poller = zmq_poller_new();
+        shared.fd = eventfd(0, EFD_NONBLOCK);
+        KIT_OK(zmq_poller_add(shared.poller, pair.to, NULL, ZMQ_POLLIN));
+        KIT_OK(zmq_poller_add_fd(shared.poller, shared.fd, NULL, ZMQ_POLLIN));
+        kit_send_text(pair.from, "before", 0);
+        kit_recv_text(pair.to, "before");
+        KIT_FAILS(EAGAIN, zmq_poller_wait(shared.poller, &event, 0));
+        cr_assert_eq(run_child(change_the_poller, &pair), 0, "%s", kit_transports[t]);
+        for (int i = 0; i < 20; i++) {
+            eventfd_write(shared.fd, 1);
+            KIT_OK(zmq_poller_wait(shared.poller, &event, KIT_WAIT_MS));
+            cr_assert_eq(event.fd, shared.fd);
+            eventfd_read(shared.fd, &count);
+            kit_send_text(pair.from, "a", 0);
+            KIT_OK(zmq_poller_wait(shared.poller, &event, KIT_WAIT_MS));
+            cr_assert_eq(event.socket, pair.to);
+            kit_recv_text(pair.to, "a");
+        }
+        KIT_OK(zmq_poller_destroy(&shared.poller));
+        close(shared.fd);
+        parent_is_unharmed(&pair);
+        kit_pair_end(&pair);
+    }
 }
 
 static void *keep_busy(void *arg)

@@ -2,9 +2,12 @@
 /* The keeper, by what a program sees: what it does for a user that stays away, and that this is not lost on the user. */
 #include <criterion/criterion.h>
 #include <poll.h>
+#include <sys/wait.h>
 
 #include "drives.h"
 #include "kit.h"
+#include "rawpeer.h"
+#include "refuse.h"
 
 static const struct drive_way *const way = &drive_ways[2];
 
@@ -67,4 +70,50 @@ Test(keeper, a_connection_that_breaks_in_a_send_is_made_anew, .timeout = 60)
     KIT_OK(zmq_close(to));
     KIT_OK(zmq_ctx_term(context));
     KIT_OK(zmq_ctx_term(others));
+}
+
+enum { LARGE = 4 << 20 };
+
+/* 0, or the line where it came out differently: Criterion sees no assertion of a child. */
+static int threadless_life(const char *text)
+{
+    static const uint8_t large[LARGE];
+    if (!refuse_call(SYS_clone3, EAGAIN) || !refuse_call(SYS_clone, EAGAIN))
+        return __LINE__;
+    void *context = drive_context(way), *socket = zmq_socket(context, ZMQ_PUSH);
+    int linger_ms = 50;
+    if (zmq_connect(socket, text) < 0 || zmq_send(socket, large, LARGE, 0) < 0)
+        return __LINE__;
+    while (zmq_send(socket, large, 1, ZMQ_DONTWAIT) < 0 && errno == EAGAIN)
+        continue;
+    void *lost = zmq_socket(context, ZMQ_PUSH);
+    if (zmq_setsockopt(lost, ZMQ_LINGER, &linger_ms, sizeof linger_ms) < 0 ||
+        zmq_connect(lost, "ipc://@zuring-nobody-is-here") < 0 || zmq_send(lost, "a", 1, 0) < 0)
+        return __LINE__;
+    if (zmq_close(socket) < 0 || zmq_close(lost) < 0)
+        return __LINE__;
+    return zmq_ctx_term(context) == 0 ? 0 : __LINE__;
+}
+
+/* zmq_ctx_term does itself what lingers, for a peer that reads and for one that never comes. */
+Test(keeper, term_ends_though_there_is_no_thread, .timeout = 60)
+{
+    char text[KIT_ENDPOINT_SIZE];
+    int listener = raw_listen(text), status;
+    uint8_t *heard = malloc(LARGE + 9 + 3);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(30);
+        _exit(threadless_life(text) & 127);
+    }
+    int fd = raw_accept(listener);
+    raw_shake(fd, RAW_READY_PULL);
+    poll(NULL, 0, 20); /* the kernel's buffers are full: the rest is for term */
+    raw_hear(fd, heard, LARGE + 9 + 3);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFEXITED(status), "signal %d", WTERMSIG(status));
+    cr_assert_eq(WEXITSTATUS(status), 0, "line %d", WEXITSTATUS(status));
+    close(fd);
+    close(listener);
+    free(heard);
 }

@@ -127,10 +127,17 @@ static void slot_bind(struct slot *slot)
         trace("actor %u binds %s", slot->actor, text);
 }
 
+/* A dial that gives up for good takes its endpoint along. */
+static bool is_connected(const struct slot *slot, unsigned target)
+{
+    const struct zu_socket *socket = world.actors[slot->actor].socket;
+    return slot->ids[target] && zu_socket_has_endpoint(socket, (void *)slot->ids[target]);
+}
+
 static void slot_connect(struct slot *slot, unsigned target)
 {
     struct actor *actor = &world.actors[slot->actor];
-    if (slot->connected[target])
+    if (is_connected(slot, target))
         return;
     char text[PORT_TEXT_SIZE];
     port_text(slot->targets[target], text);
@@ -141,7 +148,7 @@ static void slot_connect(struct slot *slot, unsigned target)
     CHECK(!err || (err == -ENOMEM && world.plan.no_memory), "connect: %d", err);
     if (err)
         return;
-    slot->connected[target] = true;
+    slot->ids[target] = actor->socket->endpoint_ids;
     if (!world.plan.immediate)
         log_new(zu_container_of(actor->socket->peers.prev, struct zu_peer, link), actor->socket, slot->targets[target]);
     trace("actor %u connects to %s", slot->actor, text);
@@ -163,7 +170,7 @@ static void slot_forget(struct slot *slot, unsigned port)
         slot->bound = false;
     for (unsigned i = 0; i < slot->target_count; i++) {
         if (port == slot->targets[i])
-            slot->connected[i] = false;
+            slot->ids[i] = 0;
     }
 }
 
@@ -205,7 +212,7 @@ static void actor_close(struct slot *slot, int linger_ms)
     zu_alloc_fail_from = 0;
     actor->is_open = false;
     slot->bound = false;
-    memset(slot->connected, 0, sizeof slot->connected);
+    memset(slot->ids, 0, sizeof slot->ids);
     ledger_sample();
 }
 
@@ -314,7 +321,7 @@ static void upheaval(void)
             slot_forget(slot, slot->port);
         break;
     case 1:
-        if (slot->target_count && slot->connected[target])
+        if (slot->target_count && is_connected(slot, target))
             slot_forget(slot, slot->targets[target]);
         break;
     case 2:
@@ -390,9 +397,16 @@ static bool a_dial_lingers(void)
     for (unsigned i = 0; i < world.slot_count; i++) {
         load -= world.slots[i].bound;
         for (unsigned j = 0; j < world.slots[i].target_count; j++)
-            load -= world.slots[i].connected[j];
+            load -= is_connected(&world.slots[i], j);
     }
     return load != 0;
+}
+
+/* Without an interval nobody tries again where the first attempt has failed. */
+static bool is_forlorn(const struct zu_peer *peer)
+{
+    const struct zu_dial *dial = log_of(peer)->is_lasting ? peer->far : NULL;
+    return dial && world.plan.reconnect_ms <= 0 && dial->retry.place && !dial->conn && !dial->connect.busy;
 }
 
 static bool is_delivered(void)
@@ -408,7 +422,7 @@ static bool is_delivered(void)
         zu_list_each(link, after, &actor->socket->peers)
         {
             struct zu_peer *peer = zu_container_of(link, struct zu_peer, link);
-            if ((peer->out_open && zu_pipe_count(peer->out).held) || (peer->in_open && zu_pipe_count(peer->in).held))
+            if ((peer->out_open && !is_forlorn(peer) && zu_pipe_count(peer->out).held) || (peer->in_open && zu_pipe_count(peer->in).held))
                 return false;
         }
     }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include "core/socket.h"
 #include "kit.h"
+#include "zuring.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
@@ -115,6 +118,68 @@ static void recv_spinning(void *socket)
     KIT_UNTIL_SPINNING(zmq_recv(socket, &byte, 1, ZMQ_DONTWAIT) == 1);
 }
 
+static int send_late(void *socket)
+{
+    poll(NULL, 0, 20);
+    return zmq_send(socket, "late", 4, 0);
+}
+
+static int write_late(void *fd)
+{
+    poll(NULL, 0, 20);
+    return (int)write(*(int *)fd, "late", 4);
+}
+
+/* The first socket's budget is used, and its pauses are kept. */
+static void spin_in_vain(zmq_pollitem_t *items, bool spins)
+{
+    struct zu_spinner *spinner = &((struct zu_socket *)items[1].socket)->spinner;
+    cr_assert_eq(zmq_poll(items, 3, 2), 0);
+    cr_assert_eq(spinner->turns > 0, spins);
+    spinner->turns = 0;
+    spinner->off_ns = ZU_NEVER;
+    cr_assert_eq(zmq_poll(items, 3, 2), 0);
+    cr_assert_eq(spinner->turns, 0, "others need the processor");
+    spinner->off_ns = 0;
+}
+
+Test(poll, several_items_are_spun_over_as_one)
+{
+    for (int spins = 0; spins < 2; spins++) {
+        void *context = zmq_ctx_new();
+        KIT_OK(zmq_ctx_set(context, ZURING_SPIN_US, spins * 1000000));
+        void *quiet = kit_socket(context, ZMQ_PULL), *to = kit_socket(context, ZMQ_PULL);
+        void *from = kit_socket(context, ZMQ_PUSH);
+        char text[KIT_ENDPOINT_SIZE];
+        int ends[2];
+        cr_assert_eq(pipe(ends), 0);
+        zmq_pollitem_t items[] = {
+            {.fd = ends[0], .events = ZMQ_POLLIN},
+            {.socket = quiet, .events = ZMQ_POLLIN},
+            {.socket = to, .events = ZMQ_POLLIN},
+        };
+        KIT_OK(zmq_connect(from, kit_bind(to, "tcp", text)));
+        spin_in_vain(items, spins);
+        struct kit_thread thread;
+        kit_thread_start(&thread, write_late, &ends[1]);
+        cr_assert_eq(zmq_poll(items, 3, KIT_WAIT_MS), 1);
+        cr_assert_eq(items[0].revents, ZMQ_POLLIN);
+        cr_assert_eq(kit_thread_join(&thread), 0);
+        char skipped[4];
+        cr_assert_eq(read(ends[0], skipped, 4), 4);
+        kit_thread_start(&thread, send_late, from);
+        cr_assert_eq(zmq_poll(items, 3, KIT_WAIT_MS), 1);
+        cr_assert_eq(items[2].revents, ZMQ_POLLIN);
+        cr_assert_eq(kit_thread_join(&thread), 0);
+        KIT_OK(zmq_close(quiet));
+        KIT_OK(zmq_close(from));
+        KIT_OK(zmq_close(to));
+        KIT_OK(zmq_ctx_term(context));
+        close(ends[0]);
+        close(ends[1]);
+    }
+}
+
 /* A wake-up that comes behind its note leaves a descriptor readable for nothing: poll must not spin over it. */
 Test(poll, sleeps_between_messages)
 {
@@ -200,4 +265,79 @@ Test(poll, writable_again_when_there_is_room)
         KIT_OK(zmq_close(to));
         KIT_OK(zmq_ctx_term(context));
     }
+}
+
+static volatile sig_atomic_t signals;
+
+static void on_signal(int number)
+{
+    (void)number;
+    signals = signals + 1;
+}
+
+/* Blocks SIGUSR1 in this thread; the mask that would let it through. */
+static sigset_t block_signal(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigset_t blocked, open;
+    sigaction(SIGUSR1, &action, NULL);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &blocked, &open);
+    sigdelset(&open, SIGUSR1);
+    return open;
+}
+
+/* A signal that came before the call is seen in it: that is what the mask is for. */
+Test(poll, ppoll_lets_a_blocked_signal_through)
+{
+    sigset_t open = block_signal();
+    struct kit_pair pair = kit_pair("tcp", ZMQ_PUSH, ZMQ_PULL);
+    zmq_pollitem_t items[2] = {{.socket = pair.to, .events = ZMQ_POLLIN}, {.fd = -1}};
+    for (int count = 1; count <= 2; count++) {
+        cr_assert_eq(zmq_ppoll(items, count, 5, &open), 0);
+        pthread_kill(pthread_self(), SIGUSR1);
+        cr_assert_eq(zmq_ppoll(items, count, 5, NULL), 0);
+        cr_assert_eq(zmq_poll(items, count, 5), 0);
+        cr_assert_eq(signals, count - 1, "it stays blocked");
+        KIT_FAILS(EINTR, zmq_ppoll(items, count, -1, &open));
+        cr_assert_eq(signals, count);
+    }
+    kit_send_text(pair.from, "a", 0);
+    cr_assert_eq(zmq_ppoll(items, 1, KIT_WAIT_MS, &open), 1);
+    cr_assert_eq(items[0].revents, ZMQ_POLLIN);
+    cr_assert_eq(zmq_ppoll(NULL, 0, 5, &open), 0);
+    KIT_FAILS(EFAULT, zmq_ppoll(NULL, 1, 0, &open));
+    KIT_FAILS(EINVAL, zmq_ppoll(items, -1, 0, &open));
+    kit_pair_end(&pair);
+}
+
+static int ppoll_forever(void *socket)
+{
+    sigset_t open = block_signal();
+    zmq_pollitem_t item = {.socket = socket, .events = ZMQ_POLLIN};
+    return zmq_ppoll(&item, 1, -1, &open);
+}
+
+Test(poll, ppoll_is_interrupted_asleep)
+{
+    struct kit_pair pair = kit_pair("tcp", ZMQ_PUSH, ZMQ_PULL);
+    struct kit_thread thread;
+    kit_thread_start(&thread, ppoll_forever, pair.to);
+    pthread_kill(thread.id, SIGUSR1);
+    cr_assert_eq(kit_thread_join(&thread), EINTR);
+    kit_pair_end(&pair);
+}
+
+/* pselect(2) ends at 1024; this does not. */
+Test(poll, ppoll_takes_any_descriptor)
+{
+    int event = eventfd(1, 0), high = fcntl(event, F_DUPFD, 1030);
+    if (high < 0)
+        cr_skip_test("not enough descriptors");
+    sigset_t open = block_signal();
+    zmq_pollitem_t item = {.fd = high, .events = ZMQ_POLLIN};
+    cr_assert_eq(zmq_ppoll(&item, 1, 0, &open), 1);
+    close(high);
+    close(event);
 }

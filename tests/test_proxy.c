@@ -281,3 +281,72 @@ Test(proxy, ends_with_the_errno_of_what_failed)
     KIT_FAILS(ENOTSUP, run(&rig));
     rig_end(&rig);
 }
+
+/* As PAIR counts frames, whichever way they went through: copied, or handed over. */
+Test(proxy, statistics_are_exact)
+{
+    static const size_t sizes[] = {0, 1, 255, 256, 4096, 20000, 20001, 100000};
+    enum { SIZES = sizeof sizes / sizeof *sizes };
+    static uint8_t data[100000], got[100000];
+    struct rig rig;
+    uint64_t counters[COUNTERS], octets[2] = {0}, frames[2] = {0};
+    rig_begin(&rig, ZMQ_PAIR, ZMQ_PAIR, true, true);
+    join(rig.back, rig.sink);
+    kit_thread_start(&rig.thread, run, &rig);
+    for (uint32_t i = 0; i < 120; i++) {
+        int way = i % 3 == 0;
+        void *from = way ? rig.sink : rig.source, *to = way ? rig.source : rig.sink;
+        for (uint32_t part = 0; part <= i % 4; part++) {
+            size_t size = sizes[(i + part) % SIZES];
+            kit_fill(data, size, i + part);
+            KIT_OK(zmq_send(from, data, size, part < i % 4 ? ZMQ_SNDMORE : 0));
+            octets[way] += size;
+            frames[way]++;
+        }
+        for (uint32_t part = 0; part <= i % 4; part++) {
+            void *const ends[] = {to, rig.witness};
+            for (int end = 0; end < 2; end++) {
+                size_t size = sizes[(i + part) % SIZES];
+                cr_assert_eq(zmq_recv(ends[end], got, sizeof got, 0), (int)size, "message %u, part %u", i, part);
+                cr_assert(kit_is_filled(got, size, i + part), "message %u, part %u", i, part);
+                cr_assert_eq(kit_get(ends[end], ZMQ_RCVMORE), part < i % 4);
+            }
+        }
+    }
+    statistics(&rig, counters);
+    const uint64_t expected[COUNTERS] = {frames[0], octets[0], frames[1], octets[1],
+                                         frames[1], octets[1], frames[0], octets[0]};
+    cr_assert_arr_eq(counters, expected, sizeof expected);
+    command(&rig, "TERMINATE");
+    cr_assert_eq(kit_thread_join(&rig.thread), 0);
+    rig_end(&rig);
+}
+
+/* One side full, with copied and with large messages: neither is anything taken, nor does the other way stand still. */
+Test(proxy, a_full_side_does_not_hold_up_the_other_way)
+{
+    static uint8_t data[50000];
+    for (int large = 0; large < 2; large++) {
+        size_t size = large ? sizeof data : 10;
+        struct rig rig;
+        uint64_t counters[COUNTERS];
+        rig_begin(&rig, ZMQ_PAIR, ZMQ_PAIR, false, true);
+        kit_set(rig.back, ZMQ_SNDHWM, 5);
+        kit_set(rig.sink, ZMQ_RCVHWM, 5);
+        join(rig.back, rig.sink);
+        kit_thread_start(&rig.thread, run, &rig);
+        for (int i = 0; i < 100; i++)
+            KIT_OK(zmq_send(rig.source, data, size, 0));
+        for (int i = 0; i < 1000; i++) {
+            kit_send_text(rig.sink, "back", 0);
+            kit_recv_text(rig.source, "back");
+        }
+        statistics(&rig, counters);
+        cr_assert_eq(counters[0], 10, "%d taken: both limits, and none in between", (int)counters[0]);
+        cr_assert_eq(counters[2], 1000);
+        for (int i = 0; i < 100; i++)
+            cr_assert_eq(zmq_recv(rig.sink, data, sizeof data, 0), (int)size);
+        stop_by_shutdown(&rig);
+        rig_end(&rig);
+    }
+}

@@ -2,33 +2,6 @@
 /* Endpoints that cannot be served, and how they are told from wrong ones. */
 #include "kit.h"
 
-/* Whoever asks for a proxy must not be seen without: only its connects by tcp are concerned. */
-Test(refusals, connect_by_a_proxy)
-{
-    void *context = zmq_ctx_new();
-    void *socket = kit_socket(context, ZMQ_PUSH), *other = kit_socket(context, ZMQ_PULL);
-    char text[KIT_ENDPOINT_SIZE], local[KIT_ENDPOINT_SIZE];
-    kit_bind(other, "tcp", text);
-    kit_bind(other, "ipc", local);
-    KIT_OK(zmq_setsockopt(socket, ZMQ_SOCKS_PROXY, "127.0.0.1:9", 11));
-    KIT_FAILS(ENOTSUP, zmq_connect(socket, text));
-    KIT_FAILS(EINVAL, zmq_connect(socket, "tcp://127.0.0.1"));
-    KIT_FAILS(ENOENT, zmq_disconnect(socket, text));
-    KIT_FAILS(EAGAIN, zmq_send(socket, "x", 1, ZMQ_DONTWAIT));
-    KIT_OK(zmq_connect(socket, local));
-    kit_send_text(socket, "by ipc", 0);
-    kit_recv_text(other, "by ipc");
-    KIT_OK(zmq_disconnect(socket, local));
-    KIT_OK(zmq_bind(socket, "tcp://127.0.0.1:*"));
-    KIT_OK(zmq_setsockopt(socket, ZMQ_SOCKS_PROXY, NULL, 0));
-    KIT_OK(zmq_connect(socket, text));
-    kit_send_text(socket, "directly", 0);
-    kit_recv_text(other, "directly");
-    KIT_OK(zmq_close(socket));
-    KIT_OK(zmq_close(other));
-    KIT_OK(zmq_ctx_term(context));
-}
-
 /* libzmq's answers, whatever stands behind the scheme. */
 Test(refusals, transports)
 {

@@ -3,7 +3,10 @@
  * Looking again and again instead of sleeping, for a while. The processor is offered to others now and then: the one who
  * is waited for may be runnable on this very processor. Where more threads want to run than there are processors, spinning
  * keeps the others from what is waited for: whoever finds that it was off the processor for long in mid-spin sleeps instead
- * for a while.
+ * for a while. Who spins in vain is not held back: it costs no more than the budget for each wait, and a spin left out
+ * would be missing where it was asked for, at the first messages after a pause.
+ * A signal that is handled in mid-spin is not seen, for only a sleep tells of one; to hold signals back until there would
+ * cost every wait two calls to the kernel.
  */
 #ifndef ZU_BASE_SPIN_H
 #define ZU_BASE_SPIN_H
@@ -44,13 +47,15 @@ ZU_INLINE bool zu_spin_begin(struct zu_spinner *spinner, uint64_t until_ns)
     return true;
 }
 
-/* After a look in vain. False: enough. */
-ZU_INLINE bool zu_spin_on(struct zu_spinner *spinner)
+/* After so many looks in vain. False: enough. */
+ZU_INLINE bool zu_spin_on_after(struct zu_spinner *spinner, unsigned looks)
 {
+    unsigned before = spinner->turns, after = before + looks;
+    spinner->turns = after;
     zu_cpu_relax();
-    if (++spinner->turns % ZU_SPIN_CLOCK_EVERY)
+    if (before / ZU_SPIN_CLOCK_EVERY == after / ZU_SPIN_CLOCK_EVERY)
         return true;
-    if (spinner->turns % ZU_SPIN_OFFER_EVERY == 0)
+    if (before / ZU_SPIN_OFFER_EVERY != after / ZU_SPIN_OFFER_EVERY)
         sched_yield();
     uint64_t now_ns = zu_clock_ns();
     if (zu_unlikely(now_ns - spinner->look_ns > ZU_SPIN_ROBBED_NS)) {
@@ -59,6 +64,11 @@ ZU_INLINE bool zu_spin_on(struct zu_spinner *spinner)
     }
     spinner->look_ns = now_ns;
     return now_ns < spinner->end_ns;
+}
+
+ZU_INLINE bool zu_spin_on(struct zu_spinner *spinner)
+{
+    return zu_spin_on_after(spinner, 1);
 }
 
 #endif

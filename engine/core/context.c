@@ -14,6 +14,7 @@
 #include "core/socket.h"
 #include "flow/pipe_wake.h"
 #include "io/uring.h"
+#include "link/resolve.h"
 #include "mem/alloc.h"
 #include "mem/buf.h"
 #include "mem/chunk.h"
@@ -34,6 +35,7 @@ static void fork_before(void)
     pthread_mutex_lock(&all_lock);
     zu_list_each(link, after, &all)
         pthread_mutex_lock(&zu_container_of(link, struct zu_context, link)->lock);
+    zu_resolve_lock();
     zu_inproc_lock();
     zu_buf_pool_lock();
     zu_chunk_pool_lock();
@@ -44,6 +46,7 @@ static void fork_parent(void)
     zu_chunk_pool_unlock();
     zu_buf_pool_unlock();
     zu_inproc_unlock();
+    zu_resolve_unlock();
     zu_list_each(link, after, &all)
         pthread_mutex_unlock(&zu_container_of(link, struct zu_context, link)->lock);
     pthread_mutex_unlock(&all_lock);
@@ -51,6 +54,7 @@ static void fork_parent(void)
 
 static void fork_child(void)
 {
+    zu_batches_forked();
     zu_list_each(link, after, &all)
     {
         struct zu_context *context = zu_container_of(link, struct zu_context, link);
@@ -58,6 +62,7 @@ static void fork_child(void)
         zu_list_each(at, next, &context->sockets)
             zu_socket_forked(zu_container_of(at, struct zu_socket, link));
     }
+    zu_resolve_forked();
     fork_parent();
     zu_list_each(link, after, &all)
     {
@@ -321,13 +326,16 @@ static void context_free(struct zu_context *context)
     zu_free(context, sizeof *context);
 }
 
-/* Under the lock, which is let go while asleep. */
+/* Under the lock, which is let go while asleep. Where the keeper's thread was refused, this one drives what lingers. */
 static int wait_emptied(struct zu_context *context)
 {
+    bool alone = context->is_inline && context->socket_count && !zu_keeper_is_there(&context->keeper);
     while (context->socket_count) {
         uint32_t seen = atomic_load_explicit(&context->departures, memory_order_relaxed);
         pthread_mutex_unlock(&context->lock);
-        int err = zu_futex_wait(&context->departures, seen, ZU_NEVER);
+        if (alone)
+            zu_keeper_stand_in(&context->keeper);
+        int err = zu_futex_wait(&context->departures, seen, alone ? zu_clock_ns() + ZU_KEEPER_LOOK_NS : ZU_NEVER);
         pthread_mutex_lock(&context->lock);
         if (err == -EINTR)
             return err;
@@ -341,6 +349,7 @@ int zu_context_term(struct zu_context *context)
         context_free(context);
         return 0;
     }
+    zu_batches_flush();
     pthread_mutex_lock(&context->lock);
     stop_sockets(context);
     int err = wait_emptied(context);

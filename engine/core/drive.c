@@ -51,6 +51,7 @@ int zu_drive_new(struct zu_keeper *keeper, const struct zu_drive_limits *limits,
     drive->shards = &drive->shard;
     drive->at_once = BURST;
     drive->look_at = drive->stride = 1;
+    zu_list_init(&drive->batched);
     drive->keeper = keeper;
     atomic_init(&drive->refs, 2);
     zu_list_init(&drive->kept);
@@ -67,6 +68,13 @@ void zu_drive_unref(struct zu_drive *drive)
     zu_shard_fini(&drive->shard);
     pthread_mutex_destroy(&drive->lock);
     zu_free(drive, sizeof *drive);
+}
+
+/* The calling thread's from now on. Without a batch so far, there is nobody from whom to claim it. */
+static void claim(struct zu_drive *drive)
+{
+    if (zu_unlikely(drive->batches && drive->batches != zu_batches_here))
+        zu_batches_claim(drive);
 }
 
 static void batch_end(struct zu_drive *drive)
@@ -121,6 +129,7 @@ static void leave(struct zu_drive *drive)
 void zu_drive_step(struct zu_drive *drive)
 {
     int saved = errno; /* that of a call which succeeds stays as it was */
+    claim(drive);
     if (drive->messages)
         batch_end(drive);
     pthread_mutex_lock(&drive->lock);
@@ -129,9 +138,18 @@ void zu_drive_step(struct zu_drive *drive)
     errno = saved;
 }
 
+void zu_drive_refresh(struct zu_drive *drive)
+{
+    claim(drive);
+    drive->attends = true;
+    zu_drive_step(drive);
+    drive->attends = false;
+}
+
 int zu_drive_wait(struct zu_drive *drive, uint64_t until_ns)
 {
     int err = 0, saved = errno; /* as in step */
+    claim(drive);
     if (drive->messages)
         batch_end(drive);
     drive->at_once = BURST;
@@ -150,6 +168,7 @@ int zu_drive_wait(struct zu_drive *drive, uint64_t until_ns)
 
 bool zu_drive_sends_at_once(struct zu_drive *drive)
 {
+    claim(drive);
     if (drive->messages)
         return false;
     uint64_t now_ns = zu_clock_ns();
@@ -174,14 +193,18 @@ static void pace(struct zu_drive *drive, uint64_t now_ns)
 
 ZU_COLD void zu_drive_consider(struct zu_drive *drive)
 {
-    if (drive->messages <= 1) /* the clock was read a moment ago */
+    bool begins = drive->messages <= 1;
+    if (begins) /* the clock was read a moment ago */
         atomic_store_explicit(&drive->touched_ns, drive->sent_ns, memory_order_relaxed);
     else
         pace(drive, zu_clock_ns());
     drive->look_at = drive->messages + drive->stride;
     uint64_t began_ns = atomic_load_explicit(&drive->touched_ns, memory_order_relaxed);
-    if (drive->bytes < drive->limits.flush_bytes && drive->sent_ns - began_ns < drive->limits.flush_ns)
+    if (drive->bytes < drive->limits.flush_bytes && drive->sent_ns - began_ns < drive->limits.flush_ns) {
+        if (begins)
+            zu_batches_begun(drive);
         return;
+    }
     zu_drive_step(drive);
     drive->sent_ns = zu_clock_ns(); /* our own doing is no quiet */
 }
@@ -195,13 +218,6 @@ void zu_drive_sent(struct zu_drive *drive, const struct zu_part *part)
     if (!part->gone && !part->more)
         zu_drive_step(drive);
     drive->sent_ns = zu_clock_ns();
-}
-
-void zu_drive_flush_old(struct zu_drive *drive)
-{
-    uint64_t began_ns = atomic_load_explicit(&drive->touched_ns, memory_order_relaxed);
-    if (drive->messages && zu_clock_ns() - began_ns >= drive->limits.flush_ns)
-        zu_drive_step(drive);
 }
 
 int zu_drive_fd(struct zu_drive *drive)
@@ -219,6 +235,7 @@ void zu_drive_release(struct zu_drive *drive)
     struct zu_keeper *keeper = drive->keeper;
     bool vacant = false;
     int saved = errno; /* as in step */
+    zu_batches_leave(drive);
     pthread_mutex_lock(&drive->lock);
     drive->shard.user_box = NULL;
     for (int i = 0; i < CLOSE_STEPS && !vacant; i++) {

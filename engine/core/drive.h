@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 
+#include "core/batches.h"
 #include "flow/balance.h"
 #include "io/shard.h"
 
@@ -32,8 +33,10 @@ struct zu_drive {
     struct zu_shard *shards;  /* &shard: what listeners deal their connections to */
     bool watched;             /* its user has asked for the descriptor, and may sleep on it outside */
 
-    /* The using thread. */
+    /* The thread that has claimed it, which every other user must do first. */
     struct zu_drive_limits limits; /* as when it was made */
+    struct zu_batches *batches; /* whose it is; NULL: no batch has begun since it was made, or was claimed without one */
+    struct zu_link batched;   /* among its drives, under its lock */
     uint64_t sent_ns;         /* when the last send was looked at, or had gone out */
     size_t bytes;             /* of the batch */
     unsigned messages;        /* of the batch; 0: all that was sent is out, or in the kernel's hands */
@@ -42,7 +45,7 @@ struct zu_drive {
     bool attends;             /* he is about to run his notes: they need not show on the descriptor */
     unsigned at_once;         /* so many sends go out at once before it is a stream */
 
-    /* The using thread writes, the keeper reads. */
+    /* The same thread writes, the keeper reads. */
     _Atomic uint64_t touched_ns; /* when the batch began, or its user last left something owing; relaxed, only for its age */
 
     /* The keeper's lock. */
@@ -65,6 +68,8 @@ void zu_drive_unref(struct zu_drive *drive);
 
 /* Moves what can be moved without sleeping. */
 void zu_drive_step(struct zu_drive *drive);
+/* The same for who is about to run his notes. */
+void zu_drive_refresh(struct zu_drive *drive);
 /* Sleeps until the user's box has notes: 0, -EINTR, -ETIMEDOUT. What was sent goes out first. */
 int zu_drive_wait(struct zu_drive *drive, uint64_t until_ns);
 /* A send will follow: true when it is to go out at once. */
@@ -80,8 +85,6 @@ ZU_INLINE void zu_drive_sent_more(struct zu_drive *drive, size_t size)
     if (zu_unlikely(++drive->messages >= drive->look_at || drive->bytes >= drive->limits.flush_bytes))
         zu_drive_consider(drive);
 }
-/* Another call than a send: a batch that has gathered for long enough goes out now. */
-void zu_drive_flush_old(struct zu_drive *drive);
 /* A descriptor that is readable while a step would find something to do. Negative errno. */
 int zu_drive_fd(struct zu_drive *drive);
 

@@ -4,7 +4,7 @@
  * then looks at the drives every millisecond, steps those whose notes are old, and goes back to sleep after a while
  * without any. Orphans it drives as a background shard would: it sleeps on their descriptors.
  * Without memory for a list of descriptors, or a descriptor for an orphan's timer, it comes back by the clock. Without a
- * thread (EAGAIN) a batch waits for its sender's next call, and an orphan for the next try.
+ * thread (EAGAIN) a batch waits for its sender's next call, and an orphan for the next try, or for zmq_ctx_term.
  */
 #include "core/keeper.h"
 
@@ -247,6 +247,18 @@ void zu_keeper_rouse(struct zu_keeper *keeper)
     if (!atomic_load_explicit(&keeper->awake, memory_order_seq_cst) &&
         !atomic_exchange_explicit(&keeper->awake, true, memory_order_seq_cst))
         alert(keeper);
+}
+
+bool zu_keeper_is_there(struct zu_keeper *keeper)
+{
+    return keeper_start(keeper) >= 0;
+}
+
+void zu_keeper_stand_in(struct zu_keeper *keeper)
+{
+    pthread_mutex_lock(&keeper->lock);
+    drive_orphans(keeper);
+    pthread_mutex_unlock(&keeper->lock);
 }
 
 void zu_keeper_add(struct zu_keeper *keeper, struct zu_drive *drive)

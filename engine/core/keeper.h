@@ -46,5 +46,9 @@ void zu_keeper_remove(struct zu_keeper *keeper, struct zu_drive *drive);
 void zu_keeper_adopt(struct zu_keeper *keeper, struct zu_drive *drive);
 /* Notes wait on a drive's shard that nobody is stepping. */
 void zu_keeper_rouse(struct zu_keeper *keeper);
+/* For who waits for orphans to come to their end: whether the thread is there, and makes it if it can. */
+bool zu_keeper_is_there(struct zu_keeper *keeper);
+/* Does for them what the thread cannot. */
+void zu_keeper_stand_in(struct zu_keeper *keeper);
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/futex.h"
 #include "base/near.h"
+#include "core/poller.h"
 #include "mem/alloc.h"
 
 /* The only place that names the socket types. */
@@ -66,6 +67,7 @@ static void socket_release(struct zu_mailbox *box)
     struct zu_context *context = socket->context;
     int fd = atomic_load_explicit(&socket->event_fd, memory_order_relaxed);
     struct zu_drive *drive = atomic_load_explicit(&socket->drive, memory_order_relaxed);
+    zu_monitor_fini(&socket->monitor); /* here: what was bound or connected told of its end until now */
     if (drive) /* not with the close: a poster may have been about to wake its shard */
         zu_drive_unref(drive);
     else if (fd >= 0)
@@ -116,7 +118,8 @@ static void hang_up(struct zu_socket *socket, struct zu_peer *peer, int linger_m
 /* A socket that never receives has nothing to wait for. */
 static void in_end_if_deaf(struct zu_socket *socket, struct zu_peer *peer)
 {
-    if (!(socket->pattern.ops->can & ZU_POLL_IN) && !socket->pattern.ops->hears)
+    const struct zu_pattern_ops *ops = socket->pattern.ops;
+    if (socket->deaf || (!(ops->can & ZU_POLL_IN) && !ops->hears))
         in_end(socket, peer);
 }
 
@@ -272,10 +275,13 @@ int zu_socket_new(struct zu_context *context, unsigned type, struct zu_socket **
     socket->type = type;
     zu_list_init(&socket->peers);
     zu_list_init(&socket->endpoints);
+    zu_list_init(&socket->watches);
     socket->stop.run = run_stop;
+    zu_monitor_init(&socket->monitor);
     if (!err)
         err = zu_context_enter(context, &socket->link);
     if (err) {
+        zu_monitor_fini(&socket->monitor);
         zu_pattern_fini(&socket->pattern);
         zu_free(socket, sizeof *socket);
         return err;
@@ -313,8 +319,14 @@ static void drain_event_fd(struct zu_socket *socket)
 
 int zu_socket_check(struct zu_socket *socket)
 {
-    if (atomic_load_explicit(&socket->state, memory_order_relaxed) == ZU_SOCKET_FORKED)
+    unsigned state = atomic_load_explicit(&socket->state, memory_order_relaxed);
+    if (state == ZU_SOCKET_FORKED)
         return -ZU_ETERM;
+    if (state == ZU_SOCKET_WATCHED) {
+        zu_poller_touch(socket);
+        if (!zu_mailbox_has_notes(&socket->box))
+            return 0;
+    }
     atomic_store_explicit(&socket->ran_on, sched_getcpu(), memory_order_relaxed);
     drain_event_fd(socket); /* before the box: a note that comes between is signalled again */
     zu_mailbox_run(&socket->box);
@@ -324,11 +336,8 @@ int zu_socket_check(struct zu_socket *socket)
 int zu_socket_refresh(struct zu_socket *socket)
 {
     struct zu_drive *drive = zu_socket_has_drive(socket);
-    if (drive) {
-        drive->attends = true;
-        zu_drive_step(drive);
-        drive->attends = false;
-    }
+    if (drive)
+        zu_drive_refresh(drive);
     return zu_socket_check(socket);
 }
 
@@ -363,6 +372,7 @@ void zu_socket_close(struct zu_socket *socket)
         return;
     socket->tag = 0;
     zu_context_closing(socket->context, &socket->link);
+    zu_poller_forget(socket);
     zu_socket_forget_all(socket); /* frees names and listeners; peers that come now are refused by the box */
     zu_list_each(link, after, &socket->peers)
     {
@@ -371,6 +381,7 @@ void zu_socket_close(struct zu_socket *socket)
         in_end(socket, peer);
         release_if_over(peer);
     }
+    zu_monitor_tend(&socket->monitor); /* it may have been its own listener */
     struct zu_drive *drive = zu_socket_has_drive(socket);
     if (drive)
         zu_drive_release(drive);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "core/context.h"
+#include "core/monitor.h"
 #include "core/option.h"
 #include "flow/pattern.h"
 #include "link/dial.h"
@@ -17,7 +18,12 @@
 #define ZU_SOCKET_TAG 0x7a75736bu
 
 /* Why the fast path must stop and look. */
-enum zu_socket_state { ZU_SOCKET_LIVE, ZU_SOCKET_STOPPED /* -ETERM */, ZU_SOCKET_FORKED /* the parent's */ };
+enum zu_socket_state {
+    ZU_SOCKET_LIVE,
+    ZU_SOCKET_WATCHED, /* live; a poller wants to know of its next use */
+    ZU_SOCKET_STOPPED, /* -ETERM */
+    ZU_SOCKET_FORKED,  /* the parent's */
+};
 
 /* What a send must mind besides the pattern. */
 enum { ZU_SEND_DRIVES = 1 /* inline: batches are ours to flush */, ZU_SEND_ANSWERS = 2 /* the thread has waited since */ };
@@ -27,6 +33,7 @@ struct zu_socket {
     _Atomic unsigned state;        /* enum zu_socket_state; relaxed: set by a note on the using thread, or by atfork */
     struct zu_pattern pattern;     /* who gets and gives messages */
     bool rcvmore;                  /* the last part received has more behind it */
+    bool deaf;                     /* its user never receives: who has gone is not waited for to be read */
     uint8_t ways;                  /* ZU_SEND_ bits */
     struct zu_spinner spinner;     /* the using thread: before it sleeps */
 
@@ -37,11 +44,13 @@ struct zu_socket {
     _Atomic(struct zu_drive *) drive; /* inline, from the first endpoint on; seq_cst as event_fd. In place of the two above */
 
     /* The using thread. */
+    struct zu_monitor monitor;     /* whom events are told; a lock of its own */
     struct zu_options options;     /* as set */
     struct zu_context *context;    /* its context, which outlives it */
     unsigned type;                 /* ZMQ_PUSH and so on */
     struct zu_link peers;          /* struct zu_peer.link */
     struct zu_link endpoints;      /* struct zu_endpoint_entry.link */
+    struct zu_link watches;        /* struct zu_polled.of_socket: the pollers it is in */
     uintptr_t endpoint_ids;        /* given out so far */
     struct zu_note stop;           /* from the context: everything fails with -ETERM from now on */
     struct zu_link link;           /* under the context's lock: among its open sockets */
@@ -112,7 +121,8 @@ ZU_INLINE int zu_socket_send(struct zu_socket *socket, struct zu_part *part, int
     struct zu_drive *drive = NULL;
     if (zu_unlikely(socket->ways)) {
         drive = zu_socket_has_drive(socket);
-        if (socket->ways != ZU_SEND_DRIVES || !drive->messages)
+        /* Another thread's drive is not looked into: that one may just be handing over its batch. */
+        if (socket->ways != ZU_SEND_DRIVES || drive->batches != zu_batches_here || !drive->messages)
             return zu_socket_send_mindful(socket, part, flags);
     }
     int err = zu_socket_hand_in(socket, part, flags);
@@ -121,17 +131,10 @@ ZU_INLINE int zu_socket_send(struct zu_socket *socket, struct zu_part *part, int
     return err;
 }
 
-/* Inline, at another call than a send. */
-ZU_INLINE void zu_socket_flush_old(struct zu_socket *socket)
-{
-    if (zu_unlikely(socket->ways & ZU_SEND_DRIVES))
-        zu_drive_flush_old(zu_socket_has_drive(socket));
-}
-
 /* Views the next frame in, which the caller takes from its pipe and then calls zu_socket_taken. Errors as above. */
 ZU_INLINE int zu_socket_peek(struct zu_socket *socket, struct zu_view *ret_view, int flags)
 {
-    zu_socket_flush_old(socket);
+    zu_batches_look();
     int err = zu_socket_enter(socket);
     if (zu_likely(!err))
         err = socket->pattern.ops->peek(&socket->pattern, ret_view);
@@ -161,7 +164,7 @@ ZU_INLINE void zu_socket_waited(struct zu_socket *socket)
 {
     socket->ways |= ZU_SEND_ANSWERS;
 }
-/* Rests, then sleeps until something was posted: 0, -EINTR, -ETIMEDOUT. */
+/* Hands over the thread's batches, rests, then sleeps until something was posted: 0, -EINTR, -ETIMEDOUT. */
 int zu_socket_wait(struct zu_socket *socket, uint64_t until_ns);
 /* Inline: moves what can be moved without sleeping. Then as zu_socket_check. */
 int zu_socket_refresh(struct zu_socket *socket);
@@ -180,6 +183,9 @@ void zu_socket_forget_all(struct zu_socket *socket);
 /* Whether the endpoint that a peer came by has been neither unbound nor disconnected. */
 bool zu_socket_has_endpoint(const struct zu_socket *socket, const void *id);
 
+/* What a peer that came by it is called before there is a connection; valid until it is unbound or disconnected. */
+struct zu_names zu_socket_endpoint_names(const struct zu_socket *socket, const void *id);
+
 /* A transport beside the built-in ones, for tests; NULL for none. */
 extern const struct zu_transport *zu_transport_extra;
 
@@ -189,7 +195,6 @@ int zu_socket_set(struct zu_socket *socket, int number, const void *value, size_
 int zu_socket_get(struct zu_socket *socket, int number, void *value, size_t *size);
 /* -ENOTSUP: what the options ask for is not built, so a bind, or a connect, by a stream transport must not go ahead. */
 int zu_socket_can_link(const struct zu_socket *socket);
-int zu_socket_can_dial(const struct zu_socket *socket, const struct zu_transport *transport);
 struct zu_settings *zu_socket_settings(const struct zu_socket *socket);
 
 #endif

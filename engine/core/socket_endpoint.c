@@ -69,6 +69,21 @@ static void entry_free(struct zu_endpoint_entry *entry)
     zu_free(entry, sizeof *entry + entry->text_size);
 }
 
+/* Nothing can be disconnected any more; the peer, if there is one, says itself that it has gone. */
+static void on_over(void *data, void *id)
+{
+    struct zu_socket *socket = data;
+    zu_list_each(link, after, &socket->endpoints)
+    {
+        struct zu_endpoint_entry *entry = zu_container_of(link, struct zu_endpoint_entry, link);
+        if (entry->id != id)
+            continue;
+        zu_list_remove(&entry->link);
+        zu_dial_stop(entry->dial, 0, false);
+        entry_free(entry);
+    }
+}
+
 /* The snapshot and marks that an endpoint takes along; zu_settings_unref it afterwards. */
 static int home_make(struct zu_socket *socket, void *endpoint, struct zu_home *ret_home)
 {
@@ -81,6 +96,8 @@ static int home_make(struct zu_socket *socket, void *endpoint, struct zu_home *r
         .box = &socket->box,
         .settings = settings,
         .endpoint = endpoint,
+        .over = on_over,
+        .watch = &socket->monitor.watch,
     };
     return 0;
 }
@@ -157,6 +174,9 @@ static int bind_stream(struct zu_socket *socket, const struct zu_transport *tran
         return err;
     struct zu_listening listening;
     err = transport->listen(address, home.settings, &listening);
+    if (err)
+        zu_watch_raise(home.watch, ZU_EVENT_BIND_FAILED, (uint64_t)-err,
+                       &(struct zu_names){.local = address, .remote = "", .bound = true});
     struct zu_endpoint_entry *entry = err ? NULL : entry_new(socket, listening.text);
     if (entry) {
         home.endpoint = entry->id;
@@ -174,6 +194,8 @@ static int bind_stream(struct zu_socket *socket, const struct zu_transport *tran
     if (!entry)
         return err ? err : -ENOMEM;
     entry_add(socket, entry);
+    zu_watch_raise(home.watch, ZU_EVENT_LISTENING, (uint64_t)listening.fd,
+                   &(struct zu_names){.local = entry->text, .remote = "", .bound = true});
     zu_listen_start(entry->listen);
     return 0;
 }
@@ -207,7 +229,7 @@ static int connect_stream(struct zu_socket *socket, const struct zu_transport *t
     struct place place;
     int err = transport->check(address);
     if (!err)
-        err = zu_socket_can_dial(socket, transport);
+        err = zu_socket_can_link(socket);
     if (!err)
         err = place_find(socket, &place);
     if (err)
@@ -232,6 +254,16 @@ static int connect_stream(struct zu_socket *socket, const struct zu_transport *t
     return 0;
 }
 
+static bool has_text(const struct zu_socket *socket, const char *text)
+{
+    zu_list_each(link, after, &socket->endpoints)
+    {
+        if (strcmp(zu_container_of(link, struct zu_endpoint_entry, link)->text, text) == 0)
+            return true;
+    }
+    return false;
+}
+
 int zu_socket_connect(struct zu_socket *socket, const char *text)
 {
     struct zu_endpoint endpoint;
@@ -242,6 +274,8 @@ int zu_socket_connect(struct zu_socket *socket, const char *text)
     const struct zu_transport *transport = is_inproc ? NULL : transport_find(&endpoint);
     if (!is_inproc && !transport)
         return missing_error(&endpoint);
+    if (!is_inproc && socket->pattern.ops->connects_once && has_text(socket, text))
+        return 0;
     struct zu_endpoint_entry *entry = entry_new(socket, text);
     struct zu_home home;
     err = entry ? home_make(socket, entry->id, &home) : -ENOMEM;
@@ -260,7 +294,7 @@ int zu_socket_connect(struct zu_socket *socket, const char *text)
     return 0;
 }
 
-static void entry_end(struct zu_socket *socket, struct zu_endpoint_entry *entry)
+static void entry_end(struct zu_socket *socket, struct zu_endpoint_entry *entry, bool is_close)
 {
     zu_list_remove(&entry->link);
     if (entry->inproc) {
@@ -270,19 +304,36 @@ static void entry_end(struct zu_socket *socket, struct zu_endpoint_entry *entry)
             zu_listen_stop(entry->listen);
         zu_socket_part_from(socket, entry->id);
         if (entry->dial)
-            zu_dial_stop(entry->dial, socket->options.linger_ms);
+            zu_dial_stop(entry->dial, socket->options.linger_ms, !is_close);
     }
     entry_free(entry);
 }
 
-bool zu_socket_has_endpoint(const struct zu_socket *socket, const void *id)
+static const struct zu_endpoint_entry *entry_find(const struct zu_socket *socket, const void *id)
 {
     zu_list_each(link, after, &socket->endpoints)
     {
-        if (zu_container_of(link, struct zu_endpoint_entry, link)->id == id)
-            return true;
+        const struct zu_endpoint_entry *entry = zu_container_of(link, struct zu_endpoint_entry, link);
+        if (entry->id == id)
+            return entry;
     }
-    return false;
+    return NULL;
+}
+
+bool zu_socket_has_endpoint(const struct zu_socket *socket, const void *id)
+{
+    return entry_find(socket, id) != NULL;
+}
+
+struct zu_names zu_socket_endpoint_names(const struct zu_socket *socket, const void *id)
+{
+    const struct zu_endpoint_entry *entry = entry_find(socket, id);
+    bool bound = entry && entry->listen;
+    return (struct zu_names){
+        .local = bound ? entry->text : "",
+        .remote = entry && !bound ? entry->text : "",
+        .bound = bound,
+    };
 }
 
 /* All that were bound or connected under this text, as libzmq does. */
@@ -293,7 +344,7 @@ static int forget(struct zu_socket *socket, const char *text)
     {
         struct zu_endpoint_entry *entry = zu_container_of(link, struct zu_endpoint_entry, link);
         if (strcmp(entry->text, text) == 0) {
-            entry_end(socket, entry);
+            entry_end(socket, entry, false);
             err = 0;
         }
     }
@@ -311,10 +362,11 @@ int zu_socket_forget(struct zu_socket *socket, const char *text)
     if (!is_inproc && !transport)
         return missing_error(&endpoint);
     err = forget(socket, text);
-    char plain[ZU_TRANSPORT_TEXT_MAX];
-    if (err && transport && transport->plain &&
-        transport->plain(endpoint.rest, socket->options.ipv6, plain, sizeof plain) == 0)
-        err = forget(socket, plain);
+    for (int is_local = 0; err && is_local < 2 && transport && transport->plain; is_local++) {
+        char plain[ZU_TRANSPORT_TEXT_MAX];
+        if (transport->plain(endpoint.rest, socket->options.ipv6, is_local, plain, sizeof plain) == 0)
+            err = forget(socket, plain);
+    }
     stir(socket);
     return err;
 }
@@ -331,5 +383,5 @@ void zu_socket_forget_all(struct zu_socket *socket)
     }
     zu_mailbox_close(&socket->box);
     zu_list_each(link, after, &socket->endpoints)
-        entry_end(socket, zu_container_of(link, struct zu_endpoint_entry, link));
+        entry_end(socket, zu_container_of(link, struct zu_endpoint_entry, link), true);
 }

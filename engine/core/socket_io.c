@@ -27,6 +27,7 @@ static bool spin_for_notes(struct zu_socket *socket, uint64_t until_ns)
 int zu_socket_wait(struct zu_socket *socket, uint64_t until_ns)
 {
     struct zu_drive *drive = zu_socket_has_drive(socket);
+    zu_batches_flush();
     if (drive)
         return zu_drive_wait(drive, until_ns);
     zu_socket_rest(socket);
@@ -126,6 +127,8 @@ int zu_socket_peek_slowly(struct zu_socket *socket, struct zu_view *ret_view, in
 {
     if (err == -EAGAIN)
         err = try_refreshed(socket, try_peek, ret_view);
+    if (err == -EAGAIN)
+        zu_batches_flush();
     if (err != -EAGAIN || (flags & ZU_DONTWAIT) || socket->options.recv_timeout_ms == 0)
         return err;
     err = wait_for(socket, socket->options.recv_timeout_ms, try_peek, ret_view);
@@ -141,7 +144,12 @@ unsigned zu_socket_events(struct zu_socket *socket)
 int zu_socket_check_events(struct zu_socket *socket)
 {
     int err = zu_socket_refresh(socket);
-    return err ? err : (int)zu_socket_events(socket);
+    if (err)
+        return err;
+    int events = (int)zu_socket_events(socket);
+    if (!events)
+        zu_batches_flush();
+    return events;
 }
 
 int zu_socket_event_fd(struct zu_socket *socket)

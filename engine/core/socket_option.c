@@ -26,13 +26,6 @@ int zu_socket_can_link(const struct zu_socket *socket)
     return mechanism_of(options) && !must_ask ? 0 : -ENOTSUP;
 }
 
-int zu_socket_can_dial(const struct zu_socket *socket, const struct zu_transport *transport)
-{
-    /* One that was told to go by a proxy must not show itself without. */
-    bool must_detour = transport->takes_proxy && socket->options.socks_proxy.size;
-    return must_detour ? -ENOTSUP : zu_socket_can_link(socket);
-}
-
 static int live_get(void *context, int number, int64_t *ret_value)
 {
     struct zu_socket *socket = context;
@@ -87,6 +80,16 @@ int zu_socket_get(struct zu_socket *socket, int number, void *value, size_t *siz
     return zu_option_get(&socket->options, socket->type, number, value, size, &live, socket);
 }
 
+static int settings_proxy(struct zu_settings *settings, const struct zu_options *options)
+{
+    if (!options->socks_proxy.size)
+        return 0;
+    const struct zu_bytes *user = &options->socks_username, *password = &options->socks_password;
+    struct zu_socks_login login = {user->data, user->size, password->data, password->size};
+    settings->proxy = zu_proxy_new((const char *)options->socks_proxy.data, &login);
+    return settings->proxy ? 0 : -ENOMEM;
+}
+
 static int settings_bytes(struct zu_settings *settings, const struct zu_options *options)
 {
     settings->routing_id_size = options->routing_id.size;
@@ -102,7 +105,9 @@ static int settings_bytes(struct zu_settings *settings, const struct zu_options 
         memcpy(settings->properties, options->metadata.data, options->metadata.size);
         settings->properties_size = options->metadata.size;
     }
-    int err = zu_accept_filter_copy(&options->tcp_accept, &settings->tcp_accept);
+    int err = settings_proxy(settings, options);
+    if (!err)
+        err = zu_accept_filter_copy(&options->tcp_accept, &settings->tcp_accept);
     return err ? err : zu_ipc_filter_copy(&options->ipc_accept, &settings->ipc_accept);
 }
 

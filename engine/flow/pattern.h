@@ -40,6 +40,7 @@ struct zu_pattern_ops {
     bool hears;       /* it never receives, but reads its peers' records all the same */
     bool is_subscribed_to; /* its peers' subscriptions are records for it */
     bool starts_over; /* for each connection of a peer it begins anew, behind a mark: flow/subscription.h */
+    bool connects_once; /* a second connect to the same stream endpoint counts for nothing (DEALER, REQ, PUB, SUB) */
     /* Makes and frees what `own` points to. NULL: nothing. init: 0 or -ENOMEM. */
     int (*init)(struct zu_pattern *pattern);
     void (*fini)(struct zu_pattern *pattern);

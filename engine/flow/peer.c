@@ -10,6 +10,46 @@
 
 #include "mem/alloc.h"
 
+struct zu_names *zu_names_new(bool bound, const char *local, const char *remote)
+{
+    size_t local_size = strlen(local) + 1, remote_size = strlen(remote) + 1;
+    size_t size = sizeof(struct zu_names) + local_size + remote_size;
+    struct zu_names *names = zu_alloc(size);
+    if (!names)
+        return NULL;
+    char *text = (char *)(names + 1);
+    memcpy(text, local, local_size);
+    memcpy(text + local_size, remote, remote_size);
+    *names = (struct zu_names){.local = text, .remote = text + local_size, .bound = bound, .size = size};
+    return names;
+}
+
+void zu_names_free(struct zu_names *names)
+{
+    if (names)
+        zu_free(names, names->size);
+}
+
+void zu_peer_rename(struct zu_peer *peer, struct zu_names *names)
+{
+    /* acq_rel: what one side wrote there or read happens before the other one reads or frees it. */
+    zu_names_free(atomic_exchange_explicit(&peer->names, names, memory_order_acq_rel));
+}
+
+struct zu_names *zu_peer_names_take(struct zu_peer *peer)
+{
+    return atomic_exchange_explicit(&peer->names, NULL, memory_order_acq_rel); /* as in rename */
+}
+
+void zu_peer_names_give(struct zu_peer *peer, struct zu_names *names)
+{
+    struct zu_names *none = NULL;
+    /* As in rename. Newer ones may have come. */
+    if (names && !atomic_compare_exchange_strong_explicit(&peer->names, &none, names, memory_order_acq_rel,
+                                                          memory_order_relaxed))
+        zu_names_free(names);
+}
+
 static void run_attached(struct zu_note *note)
 {
     struct zu_peer *peer = zu_container_of(note, struct zu_peer, attached);
@@ -170,6 +210,7 @@ void zu_peer_unref(struct zu_peer *peer)
         zu_mailbox_unref(peer->far_box);
     zu_peer_id_free(peer->own_id);
     zu_peer_id_free(peer->far_id);
+    zu_names_free(atomic_load_explicit(&peer->names, memory_order_relaxed)); /* behind the count */
     zu_free(peer, sizeof *peer);
 }
 

@@ -80,6 +80,19 @@ struct zu_peer_events {
     void (*gone)(struct zu_peer *peer);     /* the far side is gone for good; `in` may hold more to read */
 };
 
+/* What the two ends of a connection are called, for monitors; one allocation. Texts are endpoints, "" when unknown. */
+struct zu_names {
+    const char *local;  /* ours */
+    const char *remote; /* the other one's, or what was dialled */
+    bool bound;         /* ours was accepted, or listens */
+    size_t size;        /* of the allocation */
+};
+
+/* Copies both texts. NULL without memory. */
+struct zu_names *zu_names_new(bool bound, const char *local, const char *remote);
+/* NULL is none. */
+void zu_names_free(struct zu_names *names);
+
 struct zu_peer {
     /* Set up before the sides meet. */
     struct zu_pipe *out;                  /* the socket writes */
@@ -95,6 +108,7 @@ struct zu_peer {
     _Atomic uint32_t epoch;               /* connections that got ready so far; relaxed, behind the note's post */
     _Atomic unsigned refs;                /* near side, far side */
     struct zu_outlet outlet;              /* both sides */
+    _Atomic(struct zu_names *) names;     /* of its connection, or NULL; who looks takes it out meanwhile. acq_rel by all */
 
     /* inproc: the other socket's share of each limit; -1 elsewhere. Relaxed: a change of limits is not ordered. */
     _Atomic int64_t out_share;
@@ -135,6 +149,12 @@ struct zu_peer {
     void *role;               /* what the pattern keeps of it; NULL for most */
     uint64_t out_dropped;     /* messages meant for it that the pattern did not put into `out`: counted as accepted */
 };
+
+/* Far side: the names of a new connection, which become the peer's. */
+void zu_peer_rename(struct zu_peer *peer, struct zu_names *names);
+/* The socket's thread: takes the names out, or NULL; to be given back. */
+struct zu_names *zu_peer_names_take(struct zu_peer *peer);
+void zu_peer_names_give(struct zu_peer *peer, struct zu_names *names);
 
 /* Makes both pipes, with their limits. NULL without memory. */
 struct zu_peer *zu_peer_new(uint64_t out_hwm, uint64_t in_hwm);

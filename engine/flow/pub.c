@@ -55,6 +55,7 @@ const struct zu_pattern_ops zu_pattern_pub = {
     .can = ZU_POLL_OUT,
     .hears = true,
     .is_subscribed_to = true,
+    .connects_once = true,
     .init = init,
     .fini = fini,
     .attach = zu_publisher_attach,

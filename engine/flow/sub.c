@@ -64,6 +64,7 @@ const struct zu_pattern_ops zu_pattern_sub = {
     .name = "SUB",
     .can = ZU_POLL_IN,
     .starts_over = true,
+    .connects_once = true,
     .init = zu_upstream_init,
     .fini = zu_upstream_fini,
     .attach = zu_upstream_attach,

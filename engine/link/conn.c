@@ -26,7 +26,7 @@ static void handshake_late(struct zu_timer *timer)
 
 static void linger_over(struct zu_timer *timer)
 {
-    zu_conn_close(zu_container_of(timer, struct zu_conn, linger_timer), -ETIMEDOUT);
+    zu_conn_close(zu_container_of(timer, struct zu_conn, linger_timer), -ECANCELED);
 }
 
 static void run_settle(struct zu_note *note)
@@ -99,6 +99,51 @@ static struct zu_handshake *handshake_new(const struct zu_settings *settings)
     return handshake;
 }
 
+/* Now: of a connection that has been reset, the kernel does not tell the other end any more. */
+static struct zu_names *names_new(const struct zu_conn *conn)
+{
+    char local[ZU_TRANSPORT_TEXT_MAX] = "", remote[ZU_TRANSPORT_TEXT_MAX] = "";
+    bool bound = !conn->owner->dialled;
+    if (conn->transport->name) {
+        conn->transport->name(conn->fd, false, local, sizeof local);
+        if (bound)
+            conn->transport->name(conn->fd, true, remote, sizeof remote);
+    }
+    return zu_names_new(bound, local, bound ? remote : conn->owner->dialled(conn));
+}
+
+static void tell(struct zu_conn *conn, enum zu_event event, uint64_t value)
+{
+    zu_watch_raise(conn->home.watch, event, value, conn->names);
+}
+
+static bool is_breach(int err)
+{
+    return err == -EPROTO || err == -EMSGSIZE;
+}
+
+/* Why a handshake failed. As in libzmq, a breach of protocol that has no number of its own goes without. */
+static void tell_failure(struct zu_conn *conn, int err)
+{
+    const struct zu_handshake_failure *failure = &conn->handshake->failure;
+    if (failure->auth_status)
+        tell(conn, ZU_EVENT_HANDSHAKE_FAILED_AUTH, failure->auth_status);
+    else if (failure->protocol_error)
+        tell(conn, ZU_EVENT_HANDSHAKE_FAILED_PROTOCOL, failure->protocol_error);
+    else if (!is_breach(err))
+        tell(conn, ZU_EVENT_HANDSHAKE_FAILED_NO_DETAIL, (uint64_t)-err);
+}
+
+/* What our own side ends goes without an event. */
+static void tell_end(struct zu_conn *conn, int err)
+{
+    if (!err || err == -ECANCELED)
+        return;
+    if (!conn->ready)
+        tell_failure(conn, err);
+    tell(conn, ZU_EVENT_DISCONNECTED, (uint64_t)conn->fd);
+}
+
 struct zu_conn *zu_conn_new(struct zu_shard *shard, const struct zu_home *home, const struct zu_transport *transport,
                             int fd, const struct zu_conn_owner *owner, void *owner_data)
 {
@@ -138,6 +183,13 @@ struct zu_conn *zu_conn_new(struct zu_shard *shard, const struct zu_home *home, 
     zu_list_init(&conn->rx_show.link);
     conn->rx_show.run = show_received;
     zu_conn_owe(conn);
+    conn->names = names_new(conn);
+    if (!conn->names) {
+        zu_conn_free(conn);
+        shard->driver->ops->close(shard->driver, fd);
+        return NULL;
+    }
+    tell(conn, owner->dialled ? ZU_EVENT_CONNECTED : ZU_EVENT_ACCEPTED, (uint64_t)fd);
     zu_conn_recv(conn);
     zu_conn_send(conn);
     if (home->settings->handshake_ms > 0)
@@ -182,6 +234,8 @@ void zu_conn_free(struct zu_conn *conn)
     zu_conn_handshake_drop(conn);
     zu_shard_owe(conn->shard, &conn->owes, false);
     zu_origin_unref(conn->origin);
+    if (!conn->ready)
+        zu_names_free(conn->names);
     if (conn->large)
         zu_buf_unref(conn->large);
     zu_home_fini(&conn->home);
@@ -209,9 +263,11 @@ bool zu_conn_become_ready(struct zu_conn *conn)
         return false;
     }
     conn->ready = true;
+    zu_peer_rename(conn->peer, conn->names);
     zu_peer_tell_met(conn->peer, conn->home.box);
     uint32_t epoch = atomic_load_explicit(&conn->peer->epoch, memory_order_relaxed);
     conn->tx_awaits = conn->home.settings->starts_over && epoch > 1 ? epoch : 0;
+    tell(conn, ZU_EVENT_HANDSHAKE_SUCCEEDED, 0);
     zu_heartbeat_start(conn);
     return true;
 }
@@ -228,6 +284,7 @@ void zu_conn_close(struct zu_conn *conn, int err)
         return;
     conn->closing = true;
     conn->err = err;
+    tell_end(conn, err);
     zu_conn_owe(conn);
     struct zu_timers *timers = &conn->shard->timers;
     zu_timer_clear(timers, &conn->handshake_timer);

@@ -25,6 +25,8 @@ struct zu_conn_owner {
      * socket wanted to send has been handed over, else why. The owner settles the peer, then calls zu_conn_free.
      */
     void (*closed)(struct zu_conn *conn, int err);
+    /* The endpoint as it was given to connect; NULL in the table of who accepts. */
+    const char *(*dialled)(const struct zu_conn *conn);
 };
 
 enum { ZU_CONN_PIECES = 64, ZU_CONN_CONTROL_MAX = 64, ZU_CONN_HELLO_MAX = 320 };
@@ -40,6 +42,7 @@ struct zu_conn {
     struct zu_link sibling;            /* among its owner's */
     struct zu_peer *peer;              /* once ready */
     struct zu_origin *origin;          /* of what it receives; one reference, once ready */
+    struct zu_names *names;            /* for monitors; the peer's own once ready */
     int fd;                            /* the descriptor */
     int err;                           /* why it is closing */
     struct zu_note settle;             /* to ourselves: closing, and no operation is under way any more */

@@ -221,7 +221,7 @@ static void failed(struct zu_conn *conn, int result)
     if (result == -ENOBUFS || result == -ENOMEM)
         zu_shard_timer(conn->shard, &conn->rx_retry, MEMORY_RETRY_MS * ZU_NS_PER_MS);
     else if (result != -ECANCELED && result != -EAGAIN && result != -EINTR)
-        zu_conn_close(conn, result ? result : -ECONNRESET);
+        zu_conn_close(conn, result ? result : -EPIPE);
 }
 
 void zu_conn_received(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk)

@@ -1,29 +1,68 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Dialling: open, connect, hand the descriptor to a connection, and after a loss wait and do it again; the pipes outlast
- * connections, and sending resumes at a message boundary. With IMMEDIATE the pipes come and go with each connection.
+ * Dialling: look up a name if there is one, open, connect, pass a proxy if one stands in the way, hand the descriptor to a
+ * connection, and after a loss wait and do it again; the pipes outlast connections, and sending resumes at a message
+ * boundary. With IMMEDIATE the pipes come and go with each connection.
  * It gives up after a protocol error, where the options say so, and when the socket has hung up and nothing is left to
  * send or its patience is over. It then tells the socket, once, and waits for stop to be freed.
  */
 #include "link/dial.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "flow/pipe_drain.h"
 #include "flow/subscription.h"
+#include "link/detour.h"
 #include "link/outlet.h"
+#include "link/resolve.h"
 #include "mem/alloc.h"
 
 static void attempt(struct zu_dial *dial);
+
+/* On its way it belongs to nobody: the dial may be freed before the socket hears. */
+struct zu_dial_end {
+    struct zu_note note;                        /* to the socket */
+    void (*over)(void *socket, void *endpoint); /* these three from the home */
+    void *socket;
+    void *endpoint;
+};
+
+static void run_end(struct zu_note *note)
+{
+    struct zu_dial_end *end = zu_container_of(note, struct zu_dial_end, note);
+    end->over(end->socket, end->endpoint);
+    zu_free(end, sizeof *end);
+}
+
+static void tell_over(struct zu_dial *dial)
+{
+    if (dial->end && !dial->hung_up && !dial->stopped && zu_mailbox_post(dial->home.box, &dial->end->note))
+        dial->end = NULL;
+}
+
+static void dial_free(struct zu_dial *dial)
+{
+    zu_home_fini(&dial->home);
+    if (dial->end)
+        zu_free(dial->end, sizeof *dial->end);
+    if (dial->text)
+        zu_free(dial->text, dial->text_size);
+    zu_free(dial, sizeof *dial);
+}
+
+static void tell(struct zu_dial *dial, enum zu_event event, uint64_t value)
+{
+    const struct zu_names names = {.local = "", .remote = dial->text};
+    zu_watch_raise(dial->home.watch, event, value, &names);
+}
 
 static void free_if_done(struct zu_dial *dial)
 {
     if (!dial->stopped || !dial->over || dial->conn || dial->connect.busy)
         return;
     atomic_fetch_sub_explicit(&dial->shard->load, 1, memory_order_relaxed);
-    zu_home_fini(&dial->home);
-    zu_free(dial->address, dial->address_size);
-    zu_free(dial, sizeof *dial);
+    dial_free(dial);
 }
 
 /* The far side leaves the pipes and tells the socket. */
@@ -45,8 +84,12 @@ static void give_up(struct zu_dial *dial)
     zu_timer_clear(timers, &dial->retry);
     zu_timer_clear(timers, &dial->attempt);
     zu_timer_clear(timers, &dial->linger);
+    if (dial->lookup)
+        zu_lookup_cancel(dial->lookup);
+    dial->lookup = NULL;
     dial->over = true;
     zu_shard_owe(dial->shard, &dial->owes, false);
+    tell_over(dial);
     if (dial->conn) {
         zu_conn_close(dial->conn, -ECANCELED); /* the kernel may hold pieces of the pipes: settle when it is closed */
         return;
@@ -89,20 +132,43 @@ static bool has_work(struct zu_dial *dial)
     return dial->peer && zu_pipe_gather(dial->peer->out, &piece, 1, 1, ZU_GATHER_STAY_AWAKE, &bytes) != -EPIPE;
 }
 
+static bool is_trying(const struct zu_dial *dial)
+{
+    return dial->conn || dial->connect.busy || dial->lookup;
+}
+
+static bool never_retries(const struct zu_dial *dial)
+{
+    const struct zu_settings *settings = dial->home.settings;
+    return settings->reconnect_ms <= 0 || (dial->left && (settings->reconnect_stop & ZU_STOP_DISCONNECTED));
+}
+
 static void retry_later(struct zu_dial *dial)
 {
-    if (dial->home.settings->reconnect_ms <= 0 || !has_work(dial)) {
+    if (never_retries(dial) || !has_work(dial)) {
         give_up(dial);
         return;
     }
-    if (zu_shard_timer(dial->shard, &dial->retry, retry_delay_ms(dial) * ZU_NS_PER_MS) < 0)
+    uint32_t delay_ms = retry_delay_ms(dial);
+    if (zu_shard_timer(dial->shard, &dial->retry, delay_ms * ZU_NS_PER_MS) < 0)
         give_up(dial);
+    else
+        tell(dial, ZU_EVENT_CONNECT_RETRIED, delay_ms);
 }
 
 /* Set until the dial is over, if only to never: a timer that is set can be set anew without memory. */
 static void retry_reserve(struct zu_dial *dial)
 {
     zu_timer_set(&dial->shard->timers, &dial->retry, ZU_NEVER);
+}
+
+/* Without an interval there is no second attempt, but the endpoint, and what is queued, stay for as long as the socket. */
+static void attempt_failed(struct zu_dial *dial)
+{
+    if (dial->hung_up || !never_retries(dial))
+        retry_later(dial);
+    else
+        zu_shard_owe(dial->shard, &dial->owes, false);
 }
 
 static void retry_due(struct zu_timer *timer)
@@ -163,7 +229,7 @@ static void hang_up(struct zu_dial *dial, int linger_ms)
         return;
     dial->hung_up = true;
     bool is_serving = dial->conn && dial->conn->ready;
-    if (linger_ms == 0 || (!is_serving && !has_work(dial))) {
+    if (linger_ms == 0 || (!is_serving && !has_work(dial)) || (!is_trying(dial) && never_retries(dial))) {
         dial->shard->driver->ops->cancel(dial->shard->driver, &dial->connect);
         give_up(dial);
         return;
@@ -229,7 +295,13 @@ static void conn_closed(struct zu_conn *conn, int err)
     retry_later(dial);
 }
 
-static const struct zu_conn_owner conn_owner = {.ready = conn_ready, .closed = conn_closed};
+static const char *conn_dialled(const struct zu_conn *conn)
+{
+    const struct zu_dial *dial = conn->owner_data;
+    return dial->text;
+}
+
+static const struct zu_conn_owner conn_owner = {.ready = conn_ready, .closed = conn_closed, .dialled = conn_dialled};
 
 static void connected(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk)
 {
@@ -237,40 +309,79 @@ static void connected(struct zu_op *op, int result, unsigned flags, struct zu_ch
     (void)chunk;
     struct zu_dial *dial = zu_container_of(op, struct zu_dial, connect);
     struct zu_driver *driver = dial->shard->driver;
-    zu_timer_clear(&dial->shard->timers, &dial->attempt);
     int fd = dial->target.fd;
+    if (result >= 0 && dial->detour && !dial->over)
+        result = zu_detour_step(dial->detour, driver, op, fd, result);
+    if (result == -EINPROGRESS)
+        return;
+    if (result >= 0 && dial->transport->connected)
+        result = dial->transport->connected(fd);
+    zu_timer_clear(&dial->shard->timers, &dial->attempt);
+    zu_detour_free(dial->detour);
+    dial->detour = NULL;
     dial->target.fd = -1;
     if (result < 0 || dial->over) {
         driver->ops->close(driver, fd);
+        tell(dial, ZU_EVENT_CLOSED, (uint64_t)fd);
         if (dial->over)
             free_if_done(dial);
         else if (result == -ECONNREFUSED && (dial->home.settings->reconnect_stop & ZU_STOP_REFUSED))
             give_up(dial);
         else
-            retry_later(dial);
+            attempt_failed(dial);
         return;
     }
     dial->conn = zu_conn_new(dial->shard, &dial->home, dial->transport, fd, &conn_owner, dial);
     if (!dial->conn) {
-        retry_later(dial);
+        attempt_failed(dial);
         return;
     }
     zu_shard_owe(dial->shard, &dial->owes, false); /* from here on the connection does */
 }
 
-static void attempt(struct zu_dial *dial)
+/* The target is open, or `err` says why it is not. The way through a proxy is a part of connecting. */
+static void target_connect(struct zu_dial *dial, int err)
 {
     struct zu_driver *driver = dial->shard->driver;
-    if (dial->transport->dial(dial->address, dial->home.settings, &dial->target) < 0) {
+    const struct zu_settings *settings = dial->home.settings;
+    if (!err && dial->route != dial->address) {
+        err = zu_detour_new(settings, dial->address, &dial->detour);
+        if (err)
+            driver->ops->close(driver, dial->target.fd);
+    }
+    if (err) {
         dial->target.fd = -1;
-        retry_later(dial);
+        attempt_failed(dial);
         return;
     }
+    if (dial->transport->delays)
+        tell(dial, ZU_EVENT_CONNECT_DELAYED, EINPROGRESS);
     driver->ops->connect(driver, &dial->connect, dial->target.fd, (struct sockaddr *)&dial->target.address,
                          dial->target.size);
-    int timeout_ms = dial->home.settings->connect_timeout_ms;
+    int timeout_ms = settings->connect_timeout_ms;
+    if (timeout_ms <= 0 && dial->detour) /* a proxy may be mute */
+        timeout_ms = settings->handshake_ms;
     if (timeout_ms > 0 && zu_shard_timer(dial->shard, &dial->attempt, (uint64_t)timeout_ms * ZU_NS_PER_MS) < 0)
         attempt_late(&dial->attempt);
+}
+
+static void looked_up(void *data, int err, const struct zu_inet *inet)
+{
+    struct zu_dial *dial = data;
+    dial->lookup = NULL;
+    target_connect(dial, err ? err : dial->transport->dial_found(inet, dial->home.settings, &dial->target));
+}
+
+static void attempt(struct zu_dial *dial)
+{
+    const struct zu_settings *settings = dial->home.settings;
+    int err = dial->transport->dial(dial->route, settings, &dial->target);
+    if (err == -EAGAIN && dial->transport->dial_found) {
+        err = zu_lookup_start(dial->route, settings->ipv6, &dial->shard->box, looked_up, dial, &dial->lookup);
+        if (!err)
+            return;
+    }
+    target_connect(dial, err);
 }
 
 static void run_start(struct zu_note *note)
@@ -288,29 +399,52 @@ static void run_stop(struct zu_note *note)
 {
     struct zu_dial *dial = zu_container_of(note, struct zu_dial, stop);
     dial->stopped = true;
+    dial->left = dial->disconnected;
     if (dial->over)
         free_if_done(dial);
+    else if (dial->hung_up && !is_trying(dial) && never_retries(dial))
+        give_up(dial);
     else
         hang_up(dial, dial->linger_ms);
+}
+
+/* The endpoint, and behind it the route where that differs: the proxy's, left by the same source as the address would be. */
+static bool texts_set(struct zu_dial *dial, const char *address)
+{
+    const struct zu_proxy *proxy = dial->transport->takes_proxy ? dial->home.settings->proxy : NULL;
+    const char *source_end = strrchr(address, ';');
+    size_t source_size = source_end ? (size_t)(source_end + 1 - address) : 0;
+    size_t address_at = strlen(dial->transport->scheme) + 3, size = address_at + strlen(address) + 1;
+    dial->text_size = size + (proxy ? source_size + strlen(proxy->address) + 1 : 0);
+    dial->text = zu_alloc(dial->text_size);
+    if (!dial->text)
+        return false;
+    snprintf(dial->text, size, "%s://%s", dial->transport->scheme, address);
+    dial->address = dial->route = dial->text + address_at;
+    if (proxy) {
+        char *route = dial->text + size;
+        memcpy(route, address, source_size);
+        memcpy(route + source_size, proxy->address, strlen(proxy->address) + 1);
+        dial->route = route;
+    }
+    return true;
 }
 
 struct zu_dial *zu_dial_new(struct zu_shard *shard, const struct zu_home *home, const struct zu_transport *transport,
                             const char *address, struct zu_peer *peer)
 {
-    size_t size = strlen(address) + 1;
     struct zu_dial *dial = zu_alloc_zero(sizeof *dial);
-    char *copy = dial ? zu_alloc(size) : NULL;
-    if (!copy) {
-        if (dial)
-            zu_free(dial, sizeof *dial);
+    if (!dial)
         return NULL;
-    }
-    memcpy(copy, address, size);
     dial->shard = shard;
     dial->home = zu_home_copy(home);
     dial->transport = transport;
-    dial->address = copy;
-    dial->address_size = size;
+    dial->end = zu_alloc_zero(sizeof *dial->end);
+    if (!dial->end || !texts_set(dial, address)) {
+        dial_free(dial);
+        return NULL;
+    }
+    *dial->end = (struct zu_dial_end){{.run = run_end}, home->over, home->socket, home->endpoint};
     dial->start.run = run_start;
     dial->stop.run = run_stop;
     dial->peer = peer;
@@ -330,8 +464,9 @@ void zu_dial_start(struct zu_dial *dial)
     zu_mailbox_post(&dial->shard->box, &dial->start);
 }
 
-void zu_dial_stop(struct zu_dial *dial, int linger_ms)
+void zu_dial_stop(struct zu_dial *dial, int linger_ms, bool disconnected)
 {
+    dial->disconnected = disconnected;
     dial->linger_ms = linger_ms;
     zu_mailbox_post(&dial->shard->box, &dial->stop);
 }

@@ -62,7 +62,8 @@ static int ipc_listen(const char *address, const struct zu_settings *settings, s
     ret_listening->residue = NULL;
     if (settings->use_fd >= 0) {
         ret_listening->fd = settings->use_fd;
-        return listen_name(settings->use_fd, ret_listening);
+        int err = zu_sockopt_adopt(settings->use_fd);
+        return err ? err : listen_name(settings->use_fd, ret_listening);
     }
     struct zu_ipc_path *path = zu_alloc_zero(sizeof *path);
     if (!path)
@@ -81,14 +82,15 @@ static int ipc_listen(const char *address, const struct zu_settings *settings, s
     return 0;
 }
 
-static void unlisten(struct zu_listening *listening)
+static int unlisten(struct zu_listening *listening)
 {
     struct zu_ipc_path *path = listening->residue;
     if (!path)
-        return;
-    zu_ipc_path_cleanup(path);
+        return 0;
+    int err = zu_ipc_path_cleanup(path);
     zu_free(path, sizeof *path);
     listening->residue = NULL;
+    return err;
 }
 
 static int dial(const char *address, const struct zu_settings *settings, struct zu_target *ret_target)
@@ -121,6 +123,14 @@ static void peer_text(int fd, char *text, size_t size)
         snprintf(text, size, "localhost:%u:%u:%d", who.uid, who.gid, (int)who.pid);
 }
 
+static void name(int fd, bool remote, char *text, size_t size)
+{
+    struct sockaddr_un end;
+    socklen_t end_size = sizeof end;
+    if ((remote ? getpeername : getsockname)(fd, (struct sockaddr *)&end, &end_size) == 0)
+        zu_ipc_path_format(&end, end_size, text, size);
+}
+
 const struct zu_transport zu_transport_ipc = {
     .scheme = "ipc",
     .check = check,
@@ -129,4 +139,5 @@ const struct zu_transport zu_transport_ipc = {
     .dial = dial,
     .accepted = accepted,
     .peer_text = peer_text,
+    .name = name,
 };

@@ -23,6 +23,12 @@ static void listen_unref(struct zu_listen *listen)
     zu_free(listen, sizeof *listen + listen->shard_count * sizeof *listen->sweeps);
 }
 
+static void tell(struct zu_listen *listen, enum zu_event event, uint64_t value)
+{
+    const struct zu_names names = {.local = listen->listening.text, .remote = "", .bound = true};
+    zu_watch_raise(listen->home.watch, event, value, &names);
+}
+
 /* --- as owner of connections --- */
 
 static void far_readable(struct zu_peer *peer)
@@ -49,8 +55,10 @@ static const struct zu_far_events far_events = {
 static struct zu_peer *conn_ready(struct zu_conn *conn)
 {
     struct zu_listen *listen = conn->owner_data;
-    if (atomic_load_explicit(&listen->stopped, memory_order_relaxed))
+    if (atomic_load_explicit(&listen->stopped, memory_order_relaxed)) {
+        zu_conn_close(conn, -ECANCELED);
         return NULL;
+    }
     return zu_conn_offer_peer(&conn->home, conn, &far_events, &conn->shard->box);
 }
 
@@ -86,7 +94,10 @@ static void settle_on(struct zu_listen *listen, struct zu_shard *shard, int fd)
 {
     struct zu_driver *driver = shard->driver;
     bool stopped = atomic_load_explicit(&listen->stopped, memory_order_relaxed);
-    if (stopped || (listen->transport->accepted && listen->transport->accepted(fd, listen->home.settings) < 0)) {
+    int err = listen->transport->accepted ? listen->transport->accepted(fd, listen->home.settings) : 0;
+    if (stopped || err < 0) {
+        if (!stopped)
+            tell(listen, ZU_EVENT_ACCEPT_FAILED, (uint64_t)-err);
         driver->ops->close(driver, fd);
         listen_unref(listen);
         return;
@@ -130,8 +141,8 @@ static void again_due(struct zu_timer *timer)
 static void listen_close(struct zu_listen *listen)
 {
     listen->shard->driver->ops->close(listen->shard->driver, listen->listening.fd);
-    if (listen->transport->unlisten)
-        listen->transport->unlisten(&listen->listening);
+    int err = listen->transport->unlisten ? listen->transport->unlisten(&listen->listening) : 0;
+    tell(listen, err ? ZU_EVENT_CLOSE_FAILED : ZU_EVENT_CLOSED, (uint64_t)(err ? -err : listen->listening.fd));
     atomic_fetch_sub_explicit(&listen->shard->load, 1, memory_order_relaxed);
     listen_unref(listen);
 }
@@ -148,6 +159,8 @@ static void accepted(struct zu_op *op, int result, unsigned flags, struct zu_chu
     struct zu_listen *listen = zu_container_of(op, struct zu_listen, accept);
     if (result >= 0)
         deal(listen, result);
+    else if (result != -ECANCELED && result != -EAGAIN && result != -EINTR)
+        tell(listen, ZU_EVENT_ACCEPT_FAILED, (uint64_t)-result);
     if (flags & ZU_OP_MORE)
         return;
     if (listen->stop_seen)

@@ -4,6 +4,25 @@
 
 #include "mem/alloc.h"
 
+struct zu_proxy *zu_proxy_new(const char *address, const struct zu_socks_login *login)
+{
+    size_t address_size = strlen(address) + 1;
+    size_t size = sizeof(struct zu_proxy) + address_size + login->user_size + login->password_size;
+    struct zu_proxy *proxy = zu_alloc(size);
+    if (!proxy)
+        return NULL;
+    uint8_t *user = (uint8_t *)proxy->bytes + address_size, *password = user + login->user_size;
+    memcpy(proxy->bytes, address, address_size);
+    if (login->user_size)
+        memcpy(user, login->user, login->user_size);
+    if (login->password_size)
+        memcpy(password, login->password, login->password_size);
+    proxy->login = (struct zu_socks_login){user, login->user_size, password, login->password_size};
+    proxy->size = size;
+    proxy->address = proxy->bytes;
+    return proxy;
+}
+
 struct zu_settings *zu_settings_new(void)
 {
     struct zu_settings *settings = zu_alloc_zero(sizeof *settings);
@@ -29,6 +48,8 @@ void zu_settings_unref(struct zu_settings *settings)
         return;
     zu_accept_filter_clear(&settings->tcp_accept);
     zu_ipc_filter_clear_all(&settings->ipc_accept);
+    if (settings->proxy)
+        zu_free(settings->proxy, settings->proxy->size);
     if (settings->properties)
         zu_free(settings->properties, settings->properties_size);
     zu_free(settings, sizeof *settings);

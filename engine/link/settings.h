@@ -11,12 +11,22 @@
 #include "flow/peer.h"
 #include "link/accept_filter.h"
 #include "link/sockopt.h"
+#include "link/socks.h"
+#include "link/watch.h"
 #include "wire/mechanism.h"
 
 #define ZU_ROUTING_ID_MAX 255
 
 /* RECONNECT_STOP bits. */
 enum { ZU_STOP_REFUSED = 1, ZU_STOP_HANDSHAKE_FAILED = 2, ZU_STOP_DISCONNECTED = 4 };
+
+/* How to get out, where a proxy stands in the way. */
+struct zu_proxy {
+    struct zu_socks_login login; /* points into `bytes` */
+    size_t size;                 /* of this, with the bytes */
+    const char *address;         /* its "host:port"; in `bytes` */
+    char bytes[];                /* address with its NUL, user, password */
+};
 
 struct zu_settings {
     _Atomic unsigned refs;                    /* endpoint, its connections; acq_rel drop */
@@ -43,11 +53,15 @@ struct zu_settings {
     int use_fd;                               /* a listening descriptor to adopt; -1: none */
     bool immediate;                           /* no pipe before the connection is ready */
     bool ipv6;                                /* dual stack */
+    struct zu_proxy *proxy;                   /* for transports that take one; owned; NULL: none */
     struct zu_sockopt sockopt;                /* for the kernel; points into `device` */
     char device[IFNAMSIZ + 1];                /* SO_BINDTODEVICE */
     struct zu_accept_filter tcp_accept;       /* who may connect by tcp */
     struct zu_ipc_filter ipc_accept;          /* who may connect by ipc */
 };
+
+/* NULL without memory. Give it back with the settings that it goes into. */
+struct zu_proxy *zu_proxy_new(const char *address, const struct zu_socks_login *login);
 
 /* Zeroed but for one reference and libzmq's kernel options; NULL without memory. */
 struct zu_settings *zu_settings_new(void);
@@ -61,6 +75,8 @@ struct zu_home {
     struct zu_mailbox *box;              /* where it hears; a reference for each copy */
     struct zu_settings *settings;        /* a reference for each copy */
     void *endpoint;                      /* the socket's own mark, given to the peers that come by it */
+    void (*over)(void *socket, void *endpoint); /* the socket's thread: a dial has given up by itself, for good */
+    struct zu_watch *watch;              /* who is told what happens; lives as long as `box` */
 };
 
 struct zu_home zu_home_copy(const struct zu_home *home);

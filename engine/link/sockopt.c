@@ -10,6 +10,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -134,4 +135,10 @@ int zu_sockopt_connection(int fd, int family, const struct zu_sockopt *options)
 int zu_sockopt_reuse(int fd)
 {
     return option_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+}
+
+int zu_sockopt_adopt(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }

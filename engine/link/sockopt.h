@@ -36,4 +36,7 @@ int zu_sockopt_connection(int fd, int family, const struct zu_sockopt *options);
 /* SO_REUSEADDR: before bind, for a TCP listener and for a connection with a source address. */
 int zu_sockopt_reuse(int fd);
 
+/* For a listener that the application made: accepting must never block, whoever does it. */
+int zu_sockopt_adopt(int fd);
+
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tcp://: sockets are opened dual-stack when IPV6 is on, and fall back to IPv4 on a kernel without IPv6. Binding fails
- * at once with the kernel's reason; dialling fails per attempt, and the dial tries again.
+ * at once with the kernel's reason; dialling fails per attempt, and the dial tries again. A port of this machine where
+ * nobody listens may be given to the very socket that connects to it: it then talks to itself, which counts as refused.
  */
 #include "link/transport.h"
 
@@ -61,7 +62,8 @@ static int tcp_listen(const char *address, const struct zu_settings *settings, s
     ret_listening->residue = NULL;
     if (settings->use_fd >= 0) {
         ret_listening->fd = settings->use_fd;
-        return listen_name(settings->use_fd, ret_listening);
+        int err = zu_sockopt_adopt(settings->use_fd);
+        return err ? err : listen_name(settings->use_fd, ret_listening);
     }
     struct zu_inet inet;
     int err = zu_inet_bind_resolve(address, settings->ipv6, &inet);
@@ -117,13 +119,22 @@ static int target_open(const struct zu_inet *inet, const struct zu_settings *set
 static int dial(const char *address, const struct zu_settings *settings, struct zu_target *ret_target)
 {
     struct zu_inet inet;
-    int err = zu_inet_resolve(address, settings->ipv6, &inet);
+    int err = zu_inet_resolve_numeric(address, settings->ipv6, &inet);
     if (err)
         return err;
     err = target_open(&inet, settings, ret_target);
-    if (err == -EAFNOSUPPORT && settings->ipv6 && zu_inet_resolve(address, false, &inet) == 0)
+    if (err == -EAFNOSUPPORT && settings->ipv6 && zu_inet_resolve_numeric(address, false, &inet) == 0)
         err = target_open(&inet, settings, ret_target);
     return err;
+}
+
+static int connected(int fd)
+{
+    union zu_inet_address own = {0}, peer = {0};
+    socklen_t own_size = sizeof own, peer_size = sizeof peer;
+    if (getsockname(fd, &own.any, &own_size) < 0 || getpeername(fd, &peer.any, &peer_size) < 0)
+        return -errno;
+    return own_size == peer_size && memcmp(&own, &peer, own_size) == 0 ? -ECONNREFUSED : 0;
 }
 
 static int accepted(int fd, const struct zu_settings *settings)
@@ -138,10 +149,10 @@ static int accepted(int fd, const struct zu_settings *settings)
     return zu_sockopt_connection(fd, peer.any.sa_family, &settings->sockopt);
 }
 
-static int plain(const char *address, bool ipv6, char *text, size_t size)
+static int plain(const char *address, bool ipv6, bool is_local, char *text, size_t size)
 {
     struct zu_inet inet;
-    int err = zu_inet_resolve(address, ipv6, &inet);
+    int err = is_local ? zu_inet_bind_resolve(address, ipv6, &inet) : zu_inet_resolve(address, ipv6, &inet);
     return err ? err : zu_inet_format(&inet.address.any, text, size);
 }
 
@@ -153,13 +164,25 @@ static void peer_text(int fd, char *text, size_t size)
         text[0] = 0;
 }
 
+static void name(int fd, bool remote, char *text, size_t size)
+{
+    union zu_inet_address end;
+    socklen_t end_size = sizeof end;
+    if ((remote ? getpeername : getsockname)(fd, &end.any, &end_size) == 0)
+        zu_inet_format(&end.any, text, size);
+}
+
 const struct zu_transport zu_transport_tcp = {
     .scheme = "tcp",
     .check = check,
     .listen = tcp_listen,
     .dial = dial,
+    .dial_found = target_open,
+    .connected = connected,
     .accepted = accepted,
     .plain = plain,
     .peer_text = peer_text,
+    .name = name,
+    .delays = true,
     .takes_proxy = true,
 };

@@ -5,6 +5,7 @@
 
 #include <sys/socket.h>
 
+#include "link/inet.h"
 #include "link/settings.h"
 
 /* Longest LAST_ENDPOINT text of a stream transport, with its NUL. */
@@ -30,16 +31,27 @@ struct zu_transport {
     int (*check)(const char *address);
     /* zmq_bind's thread: a socket that listens. */
     int (*listen)(const char *address, const struct zu_settings *settings, struct zu_listening *ret_listening);
-    /* Any thread, after the descriptor is closed. NULL when there is never a residue. */
-    void (*unlisten)(struct zu_listening *listening);
-    /* The shard: a socket to connect, anew for each attempt. */
+    /* Any thread, after the descriptor is closed. Negative: something stays. NULL when there is never a residue. */
+    int (*unlisten)(struct zu_listening *listening);
+    /* The shard: a socket to connect, anew for each attempt. -EAGAIN: a name must be looked up, and given to dial_found. */
     int (*dial)(const char *address, const struct zu_settings *settings, struct zu_target *ret_target);
+    /* The same with what was found. NULL when dial never asks for it. */
+    int (*dial_found)(const struct zu_inet *found, const struct zu_settings *settings, struct zu_target *ret_target);
+    /* The shard: may what has been connected be used? Negative: close it and try again. NULL: always. */
+    int (*connected)(int fd);
     /* The shard: may this peer stay? Applies the options of a connection. Negative: close it. */
     int (*accepted)(int fd, const struct zu_settings *settings);
-    /* zmq_unbind's thread: the whole endpoint with names looked up, as listen would have it. NULL when there are none. */
-    int (*plain)(const char *address, bool ipv6, char *text, size_t size);
+    /*
+     * zmq_unbind's thread: the whole endpoint with names looked up, as a connect would take it, or with `is_local` a bind.
+     * NULL when there are none.
+     */
+    int (*plain)(const char *address, bool ipv6, bool is_local, char *text, size_t size);
     /* Peer-Address, into `text`; an empty string when there is none. NULL when there never is. */
     void (*peer_text)(int fd, char *text, size_t size);
+    /* One end of a connection, as an endpoint; `text` stays as it is when it has no name. NULL when it never has. */
+    void (*name)(int fd, bool remote, char *text, size_t size);
+    /* The kernel says EINPROGRESS to a connect by it. */
+    bool delays;
     /* A connect by it goes through SOCKS_PROXY, if that is set. */
     bool takes_proxy;
 };
