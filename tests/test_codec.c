@@ -74,7 +74,9 @@ static void expect_wire(struct zu_codec *codec, const void *bytes, size_t size)
 
 static void mark(uint32_t epoch)
 {
-    cr_assert_eq(zu_pipe_write_record(out, ZU_RECORD_MARK, ZU_RECORD_MARK_SIZE, &epoch, sizeof epoch), 0);
+    uint8_t marker[ZU_RECORD_MARKER_SIZE];
+    zu_record_marker_encode(marker, epoch);
+    cr_assert_eq(zu_pipe_write_record(out, marker, sizeof marker, NULL, 0), 0);
 }
 
 static void subscribe(const char *prefix)

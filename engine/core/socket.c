@@ -18,8 +18,8 @@
 
 /* The only place that names the socket types. */
 static const struct zu_pattern_ops *const patterns[] = {
-    &zu_pattern_push,   &zu_pattern_pull, &zu_pattern_pair, &zu_pattern_dealer,
-    &zu_pattern_router, &zu_pattern_req,  &zu_pattern_rep,  &zu_pattern_stream,
+    &zu_pattern_push, &zu_pattern_pull, &zu_pattern_pair,   &zu_pattern_dealer, &zu_pattern_router, &zu_pattern_req,
+    &zu_pattern_rep,  &zu_pattern_pub,  &zu_pattern_sub,    &zu_pattern_xpub,   &zu_pattern_xsub,   &zu_pattern_stream,
 };
 
 static const struct zu_pattern_ops *pattern_find(unsigned type)

@@ -49,6 +49,18 @@ static int live_get(void *context, int number, int64_t *ret_value)
 
 enum { HURRY_MS = 100 };
 
+/* Inline, what was written goes out as if it had been sent. */
+static int subscribe(struct zu_socket *socket, const void *prefix, size_t size, bool on)
+{
+    int err = socket->pattern.ops->subscribe ? socket->pattern.ops->subscribe(&socket->pattern, prefix, size, on) : 0;
+    struct zu_drive *drive = zu_socket_has_drive(socket);
+    if (err || !drive)
+        return err;
+    struct zu_part part = {.data = prefix, .size = size, .at_once = zu_drive_sends_at_once(drive)};
+    zu_drive_sent(drive, &part);
+    return 0;
+}
+
 int zu_socket_set(struct zu_socket *socket, int number, const void *value, size_t size)
 {
     int err = zu_option_set(&socket->options, socket->type, number, value, size);
@@ -58,8 +70,8 @@ int zu_socket_set(struct zu_socket *socket, int number, const void *value, size_
     unsigned effect = err ? (unsigned)ZU_OPTION_EFFECT_NONE : zu_option_effect(number);
     if (effect == ZU_OPTION_EFFECT_HWM)
         zu_socket_apply_hwm(socket);
-    if (effect == ZU_OPTION_EFFECT_SUBSCRIPTION && socket->pattern.ops->subscribe)
-        err = socket->pattern.ops->subscribe(&socket->pattern, value, size, number == ZU_OPT_SUBSCRIBE);
+    if (effect == ZU_OPTION_EFFECT_SUBSCRIPTION)
+        err = subscribe(socket, value, size, number == ZU_OPT_SUBSCRIBE);
     return err;
 }
 
@@ -143,6 +155,8 @@ struct zu_settings *zu_socket_settings(const struct zu_socket *socket)
     if (!settings)
         return NULL;
     settings->socket_type = socket->type;
+    settings->is_subscribed_to = socket->pattern.ops->is_subscribed_to;
+    settings->starts_over = socket->pattern.ops->starts_over;
     settings->mechanism = mechanism_of(options);
     settings->out_hwm = (uint64_t)options->send_hwm;
     settings->in_hwm = (uint64_t)options->recv_hwm;

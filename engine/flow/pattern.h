@@ -38,6 +38,8 @@ struct zu_pattern_ops {
     const char *name; /* as on the wire */
     unsigned can;     /* ZU_POLL_ bits: whether it ever sends, ever receives */
     bool hears;       /* it never receives, but reads its peers' records all the same */
+    bool is_subscribed_to; /* its peers' subscriptions are records for it */
+    bool starts_over; /* for each connection of a peer it begins anew, behind a mark: flow/subscription.h */
     bool connects_once; /* a second connect to the same stream endpoint counts for nothing (DEALER, REQ, PUB, SUB) */
     /* Makes and frees what `own` points to. NULL: nothing. init: 0 or -ENOMEM. */
     int (*init)(struct zu_pattern *pattern);
@@ -94,6 +96,10 @@ extern const struct zu_pattern_ops zu_pattern_router;
 extern const struct zu_pattern_ops zu_pattern_req;
 extern const struct zu_pattern_ops zu_pattern_rep;
 extern const struct zu_pattern_ops zu_pattern_stream;
+extern const struct zu_pattern_ops zu_pattern_pub;
+extern const struct zu_pattern_ops zu_pattern_sub;
+extern const struct zu_pattern_ops zu_pattern_xpub;
+extern const struct zu_pattern_ops zu_pattern_xsub;
 
 /* 0 or -ENOMEM. */
 int zu_pattern_init(struct zu_pattern *pattern, const struct zu_pattern_ops *ops,

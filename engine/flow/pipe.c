@@ -120,6 +120,19 @@ void zu_pipe_passed(struct zu_pipe *pipe, uint64_t bytes)
     }
 }
 
+void zu_pipe_passed_record(struct zu_pipe *pipe, uint64_t bytes)
+{
+    bytes += atomic_load_explicit(&pipe->read_records, memory_order_relaxed);
+    if (bytes - pipe->r_records_checked < ZU_PIPE_FED_MAX / 4) {
+        atomic_store_explicit(&pipe->read_records, bytes, memory_order_relaxed);
+        return;
+    }
+    pipe->r_records_checked = bytes;
+    /* seq_cst on the count, then on the sleeper; the writer does the opposite in zu_pipe_feed_is_full. */
+    atomic_exchange_explicit(&pipe->read_records, bytes, memory_order_seq_cst);
+    wake_writer(pipe);
+}
+
 struct zu_pipe_counts zu_pipe_count(struct zu_pipe *pipe)
 {
     struct zu_pipe_counts counts;

@@ -75,6 +75,7 @@ struct zu_pipe {
     bool w_expects;             /* feeding: more bytes are sure to come at once */
     bool w_hides;               /* feeding: whole messages are not published, to wake the reader for many at once */
     uint64_t w_open_bytes;      /* scanning: bytes of the message that is not whole yet */
+    uint64_t w_fed_records;     /* feeding: bytes of records ever kept */
 
     /* Reader. */
     const uint8_t *r_at ZU_ALIGNED_LINE; /* next frame's first octet */
@@ -86,6 +87,7 @@ struct zu_pipe {
     uint64_t r_check_at;        /* r_read at which to look next */
     uint64_t r_checked;         /* r_read when the writer's sleep was last looked at */
     bool r_inside;              /* between two frames of a message */
+    uint64_t r_records_checked; /* read_records when the writer's sleep was last looked at for their sake */
     struct zu_cursor r_sent;    /* draining: first byte not handed to the kernel */
     struct zu_cursor r_kept;    /* draining: start of the first message not wholly handed over */
     struct zu_cursor r_gathered; /* draining: end of the last gather */
@@ -94,6 +96,7 @@ struct zu_pipe {
 
     /* Written by the reader, read by the writer that believes the pipe to be full, and by counters. */
     _Atomic uint64_t read_count ZU_ALIGNED_LINE; /* messages consumed: release; acquire in admit */
+    _Atomic uint64_t read_records; /* bytes of fed records passed: relaxed, but as read_count when the writer's sleep is looked at */
     _Atomic uint64_t read_bytes; /* bytes of the chunks and references passed: relaxed, only paces the writer */
     _Atomic bool reader_gone; /* what is unread stays unread: relaxed, for counters */
 
@@ -117,6 +120,11 @@ ZU_INLINE struct zu_frame_head zu_pipe_head_at(const uint8_t *at)
 }
 
 /* Where a viewed frame lies. */
+/* Beside the flags of a record that was fed: it counts among those that are bounded. */
+#define ZU_PIPE_FED 0x80
+/* Records fed and not read may be of so many bytes. */
+#define ZU_PIPE_FED_MAX (UINT64_C(16) << 20)
+
 enum zu_view_kind {
     ZU_VIEW_HERE,   /* in the chunk */
     ZU_VIEW_BY_REF, /* in the memory that reference r_ref names */
@@ -129,7 +137,8 @@ struct zu_view {
     size_t size;          /* its octets */
     const uint8_t *after; /* next frame's head, or the chunk's published end */
     struct zu_pipe *pipe; /* where it came from; NULL only if it was made */
-    uint8_t flags;        /* ZU_FRAME_MORE; for a record ZU_FRAME_COMMAND */
+    struct zu_origin *origin; /* if it was made, not NULL, and `pipe` NULL: where its message came from */
+    uint8_t flags;        /* ZU_FRAME_MORE; for a record ZU_FRAME_COMMAND, and ZU_PIPE_FED */
     uint8_t kind;         /* enum zu_view_kind */
 };
 
@@ -262,6 +271,8 @@ ZU_INLINE bool zu_pipe_write_quickly(struct zu_pipe *pipe, const void *data, siz
 /* 0 with the next frame; -EAGAIN when empty, and reader_note will come; -EPIPE behind the last frame of an ended pipe. */
 int zu_pipe_refill(struct zu_pipe *pipe);
 int zu_pipe_view_long(struct zu_pipe *pipe, struct zu_view *ret_view);
+/* Past a command: the shard has dealt with it, or nobody minds it. */
+void zu_pipe_pass_command(struct zu_pipe *pipe);
 
 ZU_INLINE int zu_pipe_peek(struct zu_pipe *pipe, struct zu_view *ret_view)
 {
@@ -274,9 +285,8 @@ ZU_INLINE int zu_pipe_peek(struct zu_pipe *pipe, struct zu_view *ret_view)
             at = pipe->r_at;
         }
         if (zu_unlikely(at[0] & ZU_FRAME_COMMAND)) {
-            zu_pipe_view_long(pipe, ret_view);
-            pipe->r_at = ret_view->after;
-            continue; /* the shard has dealt with it */
+            zu_pipe_pass_command(pipe);
+            continue;
         }
         ret_view->pipe = pipe;
         if (zu_unlikely(at[0] & ZU_FRAME_LONG))
@@ -306,6 +316,8 @@ ZU_INLINE void zu_pipe_reader_rests(struct zu_pipe *pipe)
 void zu_pipe_drop_ref(struct zu_pipe *pipe);
 /* `bytes` more are behind the reader: a feeding writer that went slow to stay in the cache may go on. */
 void zu_pipe_passed(struct zu_pipe *pipe, uint64_t bytes);
+/* So is a fed record: its writer may have stopped for their number. */
+void zu_pipe_passed_record(struct zu_pipe *pipe, uint64_t bytes);
 
 /* Message n ended at the reader's side. */
 ZU_INLINE void zu_pipe_consumed(struct zu_pipe *pipe, uint64_t messages)
@@ -338,6 +350,8 @@ ZU_INLINE void zu_pipe_pop_record(struct zu_pipe *pipe, const struct zu_view *vi
     if (zu_unlikely(view->kind))
         zu_pipe_drop_ref(pipe);
     pipe->r_at = view->after;
+    if (view->flags & ZU_PIPE_FED)
+        zu_pipe_passed_record(pipe, view->size);
 }
 
 /* Makes a message of the viewed frame: inline, copied, a slice, or the referenced buffer itself; then pops it. */

@@ -249,3 +249,40 @@ bool zu_pipe_at_boundary(const struct zu_pipe *pipe)
 {
     return is_same_place(&pipe->r_sent, &pipe->r_kept);
 }
+
+static bool is_record(const struct zu_cursor *at, const void *record, size_t size)
+{
+    const uint8_t *data = at->chunk->data + at->at;
+    struct zu_frame_head head = zu_pipe_head_at(data);
+    return (head.flags & ZU_FRAME_COMMAND) && head.size == size && memcmp(data + head.head_size, record, size) == 0;
+}
+
+static void drop_until(struct zu_pipe *pipe, const struct zu_cursor *to)
+{
+    uint64_t messages = release_until(pipe, to);
+    pipe->r_sent = pipe->r_kept;
+    if (messages)
+        zu_pipe_consumed(pipe, messages);
+}
+
+bool zu_pipe_skip_to(struct zu_pipe *pipe, const void *record, size_t size)
+{
+    struct zu_cursor at = pipe->r_kept;
+    for (;;) {
+        uint64_t word = atomic_load_explicit(&at.chunk->word, memory_order_acquire); /* as in gather */
+        if (at.at == zu_word_end(word) && at.ref == zu_word_refs(word)) {
+            if (!(word & ZU_CHUNK_SEALED))
+                break;
+            at = chunk_start(at.chunk->next);
+            continue;
+        }
+        bool found = is_record(&at, record, size), more;
+        at = frame_after(&at, &more);
+        if (found) {
+            drop_until(pipe, &at);
+            return true;
+        }
+    }
+    drop_until(pipe, &at);
+    return false;
+}

@@ -42,6 +42,11 @@ void zu_pipe_walk_handed(struct zu_pipe *pipe, unsigned units);
 
 /* The connection is lost: go on from the first message whose last byte had not been handed over. */
 void zu_pipe_rewind(struct zu_pipe *pipe);
+/*
+ * At a message boundary with nothing sent of what follows: drops all up to a record of these bytes, and that. False: it is
+ * not there; all that is published has been dropped.
+ */
+bool zu_pipe_skip_to(struct zu_pipe *pipe, const void *record, size_t size);
 /* Whether the next byte to hand over starts a message. */
 bool zu_pipe_at_boundary(const struct zu_pipe *pipe);
 

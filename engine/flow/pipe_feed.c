@@ -17,6 +17,12 @@ enum {
     PREFETCH_BYTES = 1024, /* how far the scan asks ahead: each head's place depends on the one before, so it must not wait */
 };
 
+static void record_kept(struct zu_pipe *pipe, uint8_t *at, uint64_t size)
+{
+    *at |= ZU_PIPE_FED;
+    pipe->w_fed_records += size;
+}
+
 /* 1: a record, to be kept for the reader. */
 static int scan_frame(struct zu_pipe *pipe, uint8_t *at, const struct zu_frame_head *head,
                       const struct zu_feed_limits *limits)
@@ -29,10 +35,13 @@ static int scan_frame(struct zu_pipe *pipe, uint8_t *at, const struct zu_frame_h
         pipe->w_inside = head->flags & ZU_FRAME_MORE;
         return limits->shape ? limits->shape(limits->context, head) : 0;
     }
-    /* A large one is refused, as in scan_partial: else it would depend on where the buffer's end cuts. */
-    if (head->size >= ZU_FEED_LARGE_MIN)
+    /* A large one is as in scan_partial: else it would depend on where the buffer's end cuts. */
+    if (head->size >= ZU_FEED_LARGE_MIN && head->size > limits->record_max)
         return -EPROTO;
-    return limits->command(limits->context, at + head->head_size, head->size);
+    int kept = head->size < ZU_FEED_LARGE_MIN ? limits->command(limits->context, at + head->head_size, head->size) : 1;
+    if (kept == 1)
+        record_kept(pipe, at, head->size);
+    return kept;
 }
 
 /* The bytes from w_at on are no whole frame: waits for more, or says in ret_want that it wants memory of its own. */
@@ -47,12 +56,12 @@ static int scan_partial(struct zu_pipe *pipe, const struct zu_feed_limits *limit
         return -EMSGSIZE;
     if (head.size < ZU_FEED_LARGE_MIN)
         return 0;
-    if (head.flags & ZU_FRAME_COMMAND)
+    if ((head.flags & ZU_FRAME_COMMAND) && head.size > limits->record_max)
         return -EPROTO;
     if ((pipe->w_inside || (head.flags & ZU_FRAME_MORE)) && head.size > limits->open_max - pipe->w_open_bytes)
         return -ENOBUFS;
-    *at &= ZU_FRAME_MORE | ZU_FRAME_LONG;
-    int err = limits->shape ? limits->shape(limits->context, &head) : 0;
+    *at &= ZU_FRAME_MORE | ZU_FRAME_LONG | ZU_FRAME_COMMAND;
+    int err = limits->shape && !(head.flags & ZU_FRAME_COMMAND) ? limits->shape(limits->context, &head) : 0;
     if (err)
         return err;
     ret_want->size = head.size;
@@ -241,7 +250,10 @@ size_t zu_pipe_large_begin(struct zu_pipe *pipe, void *into, size_t room)
 
 void zu_pipe_large_end(struct zu_pipe *pipe, struct zu_buf *buf, size_t size)
 {
-    bool more = pipe->w_chunk->data[pipe->w_at] & ZU_FRAME_MORE;
+    uint8_t *head = pipe->w_chunk->data + pipe->w_at;
+    bool is_record = *head & ZU_FRAME_COMMAND, more = is_record ? pipe->w_inside : *head & ZU_FRAME_MORE;
+    if (is_record)
+        record_kept(pipe, head, size);
     pipe->w_at += ZU_FRAME_HEAD_MAX;
     zu_pipe_add_ref(pipe, zu_owner_of_buf(buf), buf->data, size);
     pipe->w_fed_bytes += size;
@@ -251,15 +263,32 @@ void zu_pipe_large_end(struct zu_pipe *pipe, struct zu_buf *buf, size_t size)
         pipe->w_open_bytes += size;
         return;
     }
-    pipe->w_messages++;
+    pipe->w_messages += !is_record;
     pipe->w_open_bytes = 0;
     zu_pipe_keep(pipe);
-    scan_publish(pipe, 1);
+    scan_publish(pipe, !is_record);
+}
+
+static bool has_many_records(struct zu_pipe *pipe)
+{
+    return pipe->w_fed_records - atomic_load_explicit(&pipe->read_records, memory_order_seq_cst) >= ZU_PIPE_FED_MAX;
+}
+
+static bool records_are_full(struct zu_pipe *pipe)
+{
+    if (zu_likely(!has_many_records(pipe)))
+        return false;
+    /* "Asleep" first, then another look; zu_pipe_passed_record does the opposite. */
+    atomic_exchange_explicit(&pipe->writer_asleep, 1, memory_order_seq_cst);
+    if (has_many_records(pipe))
+        return true;
+    atomic_exchange_explicit(&pipe->writer_asleep, 0, memory_order_seq_cst);
+    return false;
 }
 
 bool zu_pipe_feed_is_full(struct zu_pipe *pipe)
 {
-    return !zu_pipe_admits(pipe) && zu_pipe_writer_sleep(pipe);
+    return records_are_full(pipe) || (!zu_pipe_admits(pipe) && zu_pipe_writer_sleep(pipe));
 }
 
 bool zu_pipe_feed_lags(struct zu_pipe *pipe)

@@ -20,6 +20,7 @@
 struct zu_feed_limits {
     uint64_t frame_max; /* MAXMSGSIZE: a larger frame is -EMSGSIZE; UINT64_MAX is off */
     uint64_t open_max;  /* bytes of an unfinished multipart message: more is -ENOBUFS */
+    uint64_t record_max; /* a large command, of up to so many bytes, is a record whatever it says; 0: none may be large */
     /* Negative ends the connection; 1 keeps it as a record for the pipe's reader. */
     int (*command)(void *context, const uint8_t *body, size_t size);
     /* Each frame of a message, in order; negative ends the connection. NULL: any message will do. */
@@ -81,7 +82,7 @@ ZU_INLINE bool zu_pipe_feed_hides(const struct zu_pipe *pipe)
 void zu_pipe_feed_show(struct zu_pipe *pipe);
 bool zu_pipe_feed_resume(struct zu_pipe *pipe);
 
-/* Messages in the pipe have reached its limit: the connection should stop reading. May set the writer asleep (true). */
+/* Messages in the pipe have reached its limit, or records theirs: the connection should stop reading, and the writer is asleep. */
 bool zu_pipe_feed_is_full(struct zu_pipe *pipe);
 
 #endif

@@ -65,6 +65,13 @@ int zu_pipe_view_long(struct zu_pipe *pipe, struct zu_view *ret_view)
     return 0;
 }
 
+ZU_COLD void zu_pipe_pass_command(struct zu_pipe *pipe)
+{
+    struct zu_view view;
+    zu_pipe_peek_any(pipe, &view);
+    zu_pipe_pop_record(pipe, &view);
+}
+
 int zu_pipe_peek_any(struct zu_pipe *pipe, struct zu_view *ret_view)
 {
     if (pipe->r_at == pipe->r_end) {
@@ -72,9 +79,10 @@ int zu_pipe_peek_any(struct zu_pipe *pipe, struct zu_view *ret_view)
         if (err)
             return err;
     }
-    unsigned record = pipe->r_at[0] & ZU_FRAME_COMMAND;
+    unsigned flags = pipe->r_at[0];
     zu_pipe_view_long(pipe, ret_view);
-    ret_view->flags |= (uint8_t)record;
+    if (flags & ZU_FRAME_COMMAND)
+        ret_view->flags = flags & (ZU_FRAME_COMMAND | ZU_PIPE_FED);
     return 0;
 }
 
@@ -107,7 +115,7 @@ static ZU_COLD int msg_of_made(const struct zu_view *view, struct zu_msg *ret_ms
     if (err)
         return err;
     zu_copy(zu_msg_data(ret_msg), view->data, view->size);
-    ret_msg->origin = view->pipe ? zu_origin_take(view->pipe->r_chunk->origin) : NULL;
+    ret_msg->origin = zu_origin_take(view->pipe ? view->pipe->r_chunk->origin : view->origin);
     ret_msg->flags = view->flags & ZU_FRAME_MORE ? ZU_MSG_MORE : 0;
     return 0;
 }

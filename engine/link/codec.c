@@ -168,7 +168,7 @@ static int frame_encode(struct zu_codec *codec, const struct zu_walked *walked)
 {
     struct zu_codec_frame frame = {.flags = walked->flags, .body = walked->body, .size = walked->size};
     uint32_t epoch;
-    if ((walked->flags & ZU_FRAME_COMMAND) && zu_record_is_mark(walked->body, walked->size, &epoch)) {
+    if ((walked->flags & ZU_FRAME_COMMAND) && zu_record_is_marker(walked->body, walked->size, &epoch)) {
         codec->awaits_mark = codec->awaits_mark && epoch != codec->epoch;
         return 0;
     }

@@ -12,6 +12,7 @@
 #include "link/origin.h"
 #include "link/outlet.h"
 #include "mem/alloc.h"
+#include "wire/command.h"
 
 /* Bytes of a multipart message that is not whole yet; more ends the connection. */
 #define OPEN_MESSAGE_MAX (UINT64_C(1) << 32)
@@ -86,7 +87,12 @@ static void stream_due(struct zu_timer *timer)
 
 static int on_command(void *context, const uint8_t *body, size_t size)
 {
-    return zu_heartbeat_command(context, body, size);
+    struct zu_conn *conn = context;
+    struct zu_command command;
+    if (conn->home.settings->is_subscribed_to && zu_command_decode(body, size, &command) == 0 &&
+        (command.id == ZU_COMMAND_SUBSCRIBE || command.id == ZU_COMMAND_CANCEL))
+        return 1;
+    return zu_heartbeat_command(conn, body, size);
 }
 
 /* A reply is an empty frame and a body, behind four octets perhaps; libzmq, too, ends connections that bring another. */
@@ -200,6 +206,7 @@ struct zu_conn *zu_conn_new(struct zu_shard *shard, const struct zu_home *home, 
         .frame_max = home->settings->frame_max < 0 || home->settings->raw ? UINT64_MAX
                                                                           : (uint64_t)home->settings->frame_max,
         .open_max = OPEN_MESSAGE_MAX,
+        .record_max = home->settings->is_subscribed_to ? ZU_PIPE_FED_MAX : 0,
         .command = on_command,
         .context = conn,
     };

@@ -79,6 +79,11 @@ static bool await_stream(struct zu_conn *conn)
     return true;
 }
 
+static enum zu_gather_mode sleeping(const struct zu_conn *conn)
+{
+    return conn->shard->by_user ? ZU_GATHER_SLEEP_HERE : ZU_GATHER_SLEEP;
+}
+
 static int gather(struct zu_conn *conn, size_t first)
 {
     struct zu_pipe *out = conn->peer->out;
@@ -86,15 +91,14 @@ static int gather(struct zu_conn *conn, size_t first)
     int room = (int)(ZU_CONN_PIECES - first);
     int count = zu_pipe_gather(out, pieces, room, SEND_BYTES_MAX, ZU_GATHER_STAY_AWAKE, &conn->tx_bytes);
     if (count == 0 && first == 0 && !await_stream(conn))
-        count = zu_pipe_gather(out, pieces, room, SEND_BYTES_MAX,
-                               conn->shard->by_user ? ZU_GATHER_SLEEP_HERE : ZU_GATHER_SLEEP, &conn->tx_bytes);
+        count = zu_pipe_gather(out, pieces, room, SEND_BYTES_MAX, sleeping(conn), &conn->tx_bytes);
     return count;
 }
 
 static void send_coded(struct zu_conn *conn)
 {
     struct zu_pipe *out = conn->peer->out;
-    enum zu_gather_mode sleep = conn->shard->by_user ? ZU_GATHER_SLEEP_HERE : ZU_GATHER_SLEEP;
+    enum zu_gather_mode sleep = sleeping(conn);
     int got = zu_codec_fill(conn->codec, out, conn->control, &conn->control_size, ZU_GATHER_STAY_AWAKE);
     if (got == 0 && !await_stream(conn))
         got = zu_codec_fill(conn->codec, out, conn->control, &conn->control_size, sleep);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "flow/pipe_drain.h"
+#include "flow/subscription.h"
 #include "link/detour.h"
 #include "link/outlet.h"
 #include "link/resolve.h"
@@ -193,11 +194,26 @@ static void linger_over(struct zu_timer *timer)
 
 /* --- as owner of the connection --- */
 
+/* What the next connection will not be told anyhow, because the socket then starts over, need not be kept until then. */
+static void drop_void(struct zu_dial *dial)
+{
+    uint32_t epoch = dial->peer ? atomic_load_explicit(&dial->peer->epoch, memory_order_relaxed) : 0;
+    if (!epoch || !dial->home.settings->starts_over)
+        return;
+    struct iovec piece;
+    size_t bytes;
+    do
+        zu_subscription_skip(dial->peer->out, epoch + 1);
+    while (zu_pipe_gather(dial->peer->out, &piece, 1, 1, ZU_GATHER_SLEEP, &bytes) > 0);
+}
+
 static void far_readable(struct zu_peer *peer)
 {
     struct zu_dial *dial = peer->far;
     if (dial->conn)
         zu_conn_out_readable(dial->conn);
+    else
+        drop_void(dial);
 }
 
 static void far_writable(struct zu_peer *peer)
@@ -273,6 +289,7 @@ static void conn_closed(struct zu_conn *conn, int err)
     } else if (dial->peer) {
         zu_pipe_rewind(dial->peer->out);
         zu_pipe_roll_back(dial->peer->in);
+        drop_void(dial);
     }
     zu_shard_owe(dial->shard, &dial->owes, true);
     retry_later(dial);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Small frames are copied behind each member's last one; a large body is shared, with a reference for each. A batch that
+ * has gathered goes out from here, as in the balance, but nobody is waited for. A member whose pipe finds no memory loses
+ * the message; without memory for a shared body nobody gets it, and the sender may try again.
+ */
+#include "flow/fan.h"
+
+#include <errno.h>
+
+void zu_fan_member_init(struct zu_fan_member *member, struct zu_peer *peer)
+{
+    zu_list_init(&member->chosen);
+    member->peer = peer;
+    member->full = false;
+}
+
+static ZU_COLD void flush(struct zu_peer *peer)
+{
+    peer->out->w_flush_due = false;
+    if (peer->ops->flush)
+        peer->ops->flush(peer, 0);
+}
+
+ZU_COLD bool zu_fan_has_room_slowly(struct zu_fan_member *member)
+{
+    struct zu_peer *peer = member->peer;
+    flush(peer);
+    return zu_pipe_admits(peer->out) || !zu_pipe_writer_sleep(peer->out);
+}
+
+static ZU_COLD void lose(struct zu_fan_member *member)
+{
+    zu_pipe_roll_back(member->peer->out);
+    member->peer->out_dropped++;
+    zu_list_remove(&member->chosen);
+}
+
+void zu_fan_write_one(struct zu_fan_member *member, const struct zu_part *part)
+{
+    struct zu_pipe *out = member->peer->out;
+    if (zu_unlikely(!zu_pipe_write_quickly(out, part->data, part->size)) &&
+        zu_unlikely(zu_pipe_write(out, part->data, part->size, false) < 0))
+        lose(member);
+    if (zu_unlikely(out->w_flush_due))
+        flush(member->peer);
+}
+
+/* `msg` is shared; NULL: bytes that are copied. */
+static int write_frame(struct zu_pipe *out, const struct zu_part *part, struct zu_msg *msg)
+{
+    if (!msg)
+        return zu_pipe_write(out, part->data, part->size, part->more);
+    struct zu_msg copy;
+    zu_msg_init(&copy);
+    zu_msg_copy(&copy, msg);
+    int err = zu_pipe_write_msg(out, &copy, part->more);
+    if (err)
+        zu_msg_close(&copy);
+    return err;
+}
+
+static void write_all(struct zu_link *chosen, const struct zu_part *part, struct zu_msg *msg)
+{
+    zu_list_each(link, after, chosen)
+    {
+        struct zu_fan_member *member = zu_container_of(link, struct zu_fan_member, chosen);
+        if (zu_unlikely(write_frame(member->peer->out, part, msg) < 0))
+            lose(member);
+        else if (!part->more && zu_unlikely(member->peer->out->w_flush_due))
+            flush(member->peer);
+    }
+}
+
+int zu_fan_write(struct zu_link *chosen, struct zu_part *part)
+{
+    struct zu_msg body;
+    struct zu_msg *msg = part->msg;
+    bool shares = !msg && part->size > ZU_PIPE_COPY_MAX && !zu_list_is_empty(chosen);
+    if (shares) {
+        int err = zu_msg_init_size(&body, part->size);
+        if (err)
+            return err;
+        memcpy(zu_msg_data(&body), part->data, part->size);
+        msg = &body;
+    }
+    write_all(chosen, part, msg);
+    if (shares)
+        zu_msg_close(&body);
+    else
+        zu_part_drop(part);
+    if (!part->more)
+        zu_fan_clear(chosen);
+    return 0;
+}
+
+void zu_fan_clear(struct zu_link *chosen)
+{
+    zu_list_each(link, after, chosen)
+    {
+        zu_list_remove(link);
+    }
+}

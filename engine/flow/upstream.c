@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A publisher that comes is told the whole set; from then on, every change. After a lost connection it is told all again,
+ * behind a mark that makes void what was still on its way (flow/subscription.h); losses in quick succession may be one
+ * note. What is told are records, which no limit holds up. Without memory for the whole set the peer is told the rest
+ * with the next connection only.
+ */
+#include "flow/upstream.h"
+
+#include <errno.h>
+
+#include "flow/subscription.h"
+#include "mem/alloc.h"
+
+/* A peer's role. */
+struct publisher {
+    struct zu_fan_member fan; /* first of all, where messages go */
+    struct zu_link link;      /* among all */
+    uint32_t epoch;           /* the connection that it was told the set for */
+    bool in_over;             /* reading is over */
+    bool out_over;            /* writing is over */
+};
+
+int zu_upstream_init(struct zu_pattern *pattern)
+{
+    struct zu_upstream *upstream = zu_alloc_zero(sizeof *upstream);
+    if (!upstream)
+        return -ENOMEM;
+    zu_topics_init(&upstream->topics);
+    zu_topics_subscriber_init(&upstream->own);
+    zu_list_init(&upstream->all);
+    zu_list_init(&upstream->chosen);
+    pattern->own = upstream;
+    return 0;
+}
+
+void zu_upstream_fini(struct zu_pattern *pattern)
+{
+    struct zu_upstream *upstream = pattern->own;
+    if (!upstream)
+        return;
+    zu_topics_remove_all(&upstream->topics, &upstream->own, NULL, NULL);
+    zu_free(upstream, sizeof *upstream);
+}
+
+static void tell_all(struct zu_upstream *upstream, struct zu_pipe *out)
+{
+    for (uint32_t i = 0; i < upstream->own.own_count; i++) {
+        size_t size;
+        uint32_t count;
+        const void *prefix = zu_topics_own(&upstream->own, i, &size, &count);
+        if (zu_subscription_write(out, true, prefix, size) < 0)
+            return;
+    }
+}
+
+int zu_upstream_attach(struct zu_pattern *pattern, struct zu_peer *peer)
+{
+    struct zu_upstream *upstream = pattern->own;
+    struct publisher *publisher = zu_alloc_zero(sizeof *publisher);
+    if (!publisher)
+        return -ENOMEM;
+    zu_fan_member_init(&publisher->fan, peer);
+    publisher->epoch = 1;
+    peer->role = publisher;
+    zu_list_append(&upstream->all, &publisher->link);
+    zu_fair_add(&pattern->in, peer);
+    tell_all(upstream, peer->out);
+    return 0;
+}
+
+void zu_upstream_met(struct zu_pattern *pattern, struct zu_peer *peer)
+{
+    struct zu_upstream *upstream = pattern->own;
+    struct publisher *publisher = peer->role;
+    uint32_t epoch = atomic_load_explicit(&peer->epoch, memory_order_relaxed);
+    if (!publisher || publisher->out_over || epoch <= publisher->epoch)
+        return;
+    publisher->epoch = epoch;
+    if (!zu_list_is_empty(&publisher->fan.chosen)) { /* the rest of its message is for nobody */
+        zu_list_remove(&publisher->fan.chosen);
+        zu_pipe_roll_back(peer->out);
+        peer->out_dropped++;
+    }
+    if (zu_subscription_mark(peer->out, epoch) == 0)
+        tell_all(upstream, peer->out);
+}
+
+static void free_if_over(struct zu_peer *peer)
+{
+    struct publisher *publisher = peer->role;
+    if (!publisher->in_over || !publisher->out_over)
+        return;
+    peer->role = NULL;
+    zu_free(publisher, sizeof *publisher);
+}
+
+void zu_upstream_detach_in(struct zu_pattern *pattern, struct zu_peer *peer)
+{
+    struct zu_upstream *upstream = pattern->own;
+    struct publisher *publisher = peer->role;
+    if (!publisher) /* one that found no memory when it came */
+        return;
+    zu_fair_remove(&pattern->in, peer);
+    if (upstream->accepted == peer)
+        upstream->accepted = NULL;
+    publisher->in_over = true;
+    free_if_over(peer);
+}
+
+void zu_upstream_detach_out(struct zu_pattern *pattern, struct zu_peer *peer)
+{
+    (void)pattern;
+    struct publisher *publisher = peer->role;
+    if (!publisher)
+        return;
+    zu_list_remove(&publisher->link);
+    zu_list_remove(&publisher->fan.chosen);
+    publisher->out_over = true;
+    free_if_over(peer);
+}
+
+void zu_upstream_writable(struct zu_pattern *pattern, struct zu_peer *peer)
+{
+    (void)pattern;
+    struct publisher *publisher = peer->role;
+    publisher->fan.full = false;
+}
+
+size_t zu_upstream_topics(const struct zu_pattern *pattern)
+{
+    const struct zu_upstream *upstream = pattern->own;
+    return zu_topics_count(&upstream->topics);
+}
+
+/* Not to those in `chosen` when `spares` them: they are in mid-message. */
+static int tell(struct zu_upstream *upstream, const void *prefix, size_t size, bool on, bool spares)
+{
+    int result = 0;
+    zu_list_each(link, after, &upstream->all)
+    {
+        struct publisher *publisher = zu_container_of(link, struct publisher, link);
+        if (spares && !zu_list_is_empty(&publisher->fan.chosen))
+            continue;
+        int err = zu_subscription_write(publisher->fan.peer->out, on, prefix, size);
+        result = err ? err : result;
+    }
+    return result;
+}
+
+/* 1: to be told. */
+static int count(struct zu_upstream *upstream, const void *prefix, size_t size, bool on, bool always)
+{
+    unsigned touched = 0;
+    int err = on ? zu_topics_add(&upstream->topics, prefix, size, &upstream->own, &touched)
+                 : zu_topics_remove(&upstream->topics, prefix, size, &upstream->own, &touched);
+    if (err && err != -ENOENT)
+        return err;
+    return on || always || (!err && (touched & ZU_TOPIC_OWN));
+}
+
+int zu_upstream_change(struct zu_upstream *upstream, const void *prefix, size_t size, bool on, bool always)
+{
+    int tells = count(upstream, prefix, size, on, always);
+    int err = tells == 1 ? tell(upstream, prefix, size, on, false) : tells;
+    if (err < 0 && tells == 1)
+        count(upstream, prefix, size, !on, false);
+    return err;
+}
+
+int zu_upstream_change_within(struct zu_upstream *upstream, const void *prefix, size_t size, bool on)
+{
+    int tells = count(upstream, prefix, size, on, true);
+    return tells == 1 ? tell(upstream, prefix, size, on, true) : tells;
+}
+
+void zu_upstream_choose(struct zu_upstream *upstream)
+{
+    zu_fan_clear(&upstream->chosen);
+    zu_list_each(link, after, &upstream->all)
+    {
+        struct publisher *publisher = zu_container_of(link, struct publisher, link);
+        if (zu_fan_admits(&publisher->fan))
+            zu_list_append(&upstream->chosen, &publisher->fan.chosen);
+    }
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* What SUB and XSUB have in common: a set of prefixes, which every publisher they have is told, and messages from those. */
+#ifndef ZU_FLOW_UPSTREAM_H
+#define ZU_FLOW_UPSTREAM_H
+
+#include "flow/fan.h"
+#include "flow/pattern.h"
+#include "flow/topics.h"
+
+/* The socket's thread. */
+struct zu_upstream {
+    struct zu_topics topics;        /* what it wants, with how often */
+    struct zu_topic_subscriber own; /* it, the only one in there */
+    struct zu_link all;             /* publishers */
+    struct zu_peer *accepted;       /* SUB: the message whose turn it is was looked at, and is this one's */
+    struct zu_link chosen;          /* XSUB: who gets the message under way */
+    bool inside;                    /* XSUB: between two frames of it */
+    bool heeds;                     /* XSUB: its further frames may be subscriptions, too */
+};
+
+/* Slots, or what they are made of. */
+int zu_upstream_init(struct zu_pattern *pattern);
+void zu_upstream_fini(struct zu_pattern *pattern);
+int zu_upstream_attach(struct zu_pattern *pattern, struct zu_peer *peer);
+void zu_upstream_met(struct zu_pattern *pattern, struct zu_peer *peer);
+void zu_upstream_detach_in(struct zu_pattern *pattern, struct zu_peer *peer);
+void zu_upstream_detach_out(struct zu_pattern *pattern, struct zu_peer *peer);
+void zu_upstream_writable(struct zu_pattern *pattern, struct zu_peer *peer);
+size_t zu_upstream_topics(const struct zu_pattern *pattern);
+
+/*
+ * Takes a prefix into the set and tells all, or takes it out and tells all if it was there but once, or `always`. A prefix
+ * that is not there needs no words, unless `always`. -ENOMEM: nothing has changed, though some may have been told.
+ */
+int zu_upstream_change(struct zu_upstream *upstream, const void *prefix, size_t size, bool on, bool always);
+/* Chooses all publishers with room for the message that begins; the others lose it. */
+void zu_upstream_choose(struct zu_upstream *upstream);
+/* Counts or discounts a prefix that is told as part of a message; who does not get that is told by record. -ENOMEM. */
+int zu_upstream_change_within(struct zu_upstream *upstream, const void *prefix, size_t size, bool on);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * XSUB (RFC 29): a SUB without a filter, whose subscriptions are sent as messages: the octet 1 or 0 and the prefix. What
+ * else it sends goes to all publishers, or is lost by those whose pipes are full. A subscription is a message's only frame
+ * as a rule; one among other frames travels among them, and is told by record to those who lose that message.
+ */
+#include "flow/upstream.h"
+
+#include <errno.h>
+
+#include "flow/subscription.h"
+
+static const void *data_of(const struct zu_part *part)
+{
+    return part->msg ? zu_msg_data(part->msg) : part->data;
+}
+
+static int send_alone(struct zu_pattern *pattern, struct zu_part *part, const struct zu_subscription *subscription)
+{
+    bool always = subscription->on || pattern->options->xsub_verbose_unsub;
+    int err = zu_upstream_change(pattern->own, subscription->prefix, subscription->size, subscription->on, always);
+    if (!err)
+        zu_part_drop(part);
+    return err;
+}
+
+static int send(struct zu_pattern *pattern, struct zu_part *part)
+{
+    struct zu_upstream *upstream = pattern->own;
+    struct zu_subscription subscription;
+    bool first = !upstream->inside;
+    bool is_request = (first || upstream->heeds) && zu_subscription_of_frame(data_of(part), part->size, &subscription);
+    if (first && is_request && !part->more)
+        return send_alone(pattern, part, &subscription);
+    if (first)
+        zu_upstream_choose(upstream);
+    int err = is_request ? zu_upstream_change_within(upstream, subscription.prefix, subscription.size, subscription.on) : 0;
+    if (!err)
+        err = zu_fan_write(&upstream->chosen, part);
+    if (err)
+        return err;
+    upstream->heeds = is_request || (first ? !pattern->options->only_first_subscribe : upstream->heeds);
+    upstream->inside = part->more;
+    return 0;
+}
+
+static unsigned poll(struct zu_pattern *pattern)
+{
+    return ZU_POLL_OUT | zu_pattern_poll_in(pattern);
+}
+
+const struct zu_pattern_ops zu_pattern_xsub = {
+    .type = 10,
+    .name = "XSUB",
+    .can = ZU_POLL_IN | ZU_POLL_OUT,
+    .starts_over = true,
+    .init = zu_upstream_init,
+    .fini = zu_upstream_fini,
+    .attach = zu_upstream_attach,
+    .met = zu_upstream_met,
+    .detach_in = zu_upstream_detach_in,
+    .detach_out = zu_upstream_detach_out,
+    .readable = zu_pattern_readable_fair,
+    .writable = zu_upstream_writable,
+    .send = send,
+    .peek = zu_pattern_peek_fair,
+    .poll = poll,
+    .topics = zu_upstream_topics,
+};

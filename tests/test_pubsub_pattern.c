@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The patterns of publishers and subscribers, with a test at the far end of their pipes: who loses what, what is held
+ * back, what a hostile peer can do, what a want of memory costs.
+ */
+#include <criterion/criterion.h>
+
+#include "flow/publisher.h"
+#include "flow/record.h"
+#include "flow/upstream.h"
+#include "peers.h"
+
+static const struct zu_pattern_ops *const types[] = {&zu_pattern_pub, &zu_pattern_xpub, &zu_pattern_sub, &zu_pattern_xsub};
+
+static void far_subscribe(struct zu_peer *peer, bool on, const void *prefix, size_t size)
+{
+    cr_assert_eq(zu_subscription_write(peer->in, on, prefix, size), 0);
+    zu_mailbox_run(&near_box);
+}
+
+static struct zu_peer *attached(uint64_t out_hwm, uint64_t in_hwm)
+{
+    struct zu_peer *peer = peer_make(out_hwm, in_hwm);
+    cr_assert_eq(pattern.ops->attach(&pattern, peer), 0);
+    return peer;
+}
+
+static void end(struct zu_peer *peer)
+{
+    near_close(peer);
+    cr_assert_null(peer->role);
+    peer_end(peer);
+}
+
+static int far_next(struct zu_peer *peer)
+{
+    uint64_t n;
+    bool more;
+    int err = far_take(peer, &n, &more);
+    return err ? err : (int)n;
+}
+
+/* Number 0 on: frames of eight octets whose first is the number. */
+Test(pubsub_pattern, a_full_peer_loses_whole_messages_and_the_others_none)
+{
+    peers_begin(&zu_pattern_pub);
+    struct zu_peer *slow = attached(4, 0), *fast = attached(0, 0);
+    far_subscribe(slow, true, NULL, 0);
+    far_subscribe(fast, true, NULL, 0);
+    for (uint64_t n = 0; n < 6; n++) {
+        cr_assert_eq(near_send(n, true), 0);
+        cr_assert_eq(near_send(n, false), 0);
+    }
+    cr_assert_eq(slow->out_dropped, 2u);
+    for (int n = 0; n < 2; n++) {
+        cr_assert_eq(far_next(slow), n);
+        cr_assert_eq(near_send(100, false), 0);
+        cr_assert_eq(far_next(slow), n);
+    }
+    zu_mailbox_run(&near_box);
+    cr_assert_eq(near_send(7, false), 0);
+    int expected[] = {2, 2, 3, 3, 7};
+    for (int i = 0; i < 5; i++)
+        cr_assert_eq(far_next(slow), expected[i]);
+    cr_assert_eq(far_next(slow), -EAGAIN);
+    for (int i = 0; i < 12; i++)
+        cr_assert_eq(far_next(fast), i / 2);
+    cr_assert_eq(fast->out_dropped, 0u);
+    end(slow);
+    end(fast);
+    zu_pattern_fini(&pattern);
+}
+
+Test(pubsub_pattern, who_comes_or_asks_in_mid_message_gets_the_next_one)
+{
+    for (int inverts = 0; inverts < 2; inverts++) {
+        peers_begin(&zu_pattern_pub);
+        pattern_options.invert_matching = inverts;
+        uint64_t first = 5;
+        struct zu_peer *goes = attached(0, 0), *stays = attached(0, 0), *asks = attached(0, 0);
+        struct zu_peer *takers[] = {goes, stays};
+        for (int i = 0; i < 2; i++)
+            far_subscribe(takers[i], true, inverts ? "no" : (const char *)&first, inverts ? 2 : 8);
+        if (inverts)
+            far_subscribe(asks, true, &first, 8);
+        cr_assert_eq(near_send(5, true), 0);
+        struct zu_peer *comes = attached(0, 0);
+        far_subscribe(comes, true, NULL, 0);
+        far_subscribe(asks, !inverts, &first, 8);
+        end(goes);
+        cr_assert_eq(near_send(6, true), 0);
+        cr_assert_eq(near_send(5, false), 0);
+        cr_assert_eq(near_send(5, false), 0);
+        int expected[] = {5, 6, 5, 5, -EAGAIN};
+        for (int i = 0; i < 5; i++)
+            cr_assert_eq(far_next(stays), expected[i]);
+        cr_assert_eq(far_next(asks), 5);
+        cr_assert_eq(far_next(asks), -EAGAIN);
+        cr_assert_eq(far_next(comes), inverts ? -EAGAIN : 5);
+        end(stays);
+        end(asks);
+        end(comes);
+        zu_pattern_fini(&pattern);
+    }
+    pattern_options.invert_matching = 0;
+}
+
+/* XPUB's queue is bounded: behind the bound pipes are left unread, and read when there is room again. */
+Test(pubsub_pattern, what_nobody_receives_waits_in_the_pipes)
+{
+    enum { SIZE = 10000, COUNT = 4000 };
+    static uint8_t prefix[SIZE];
+    peers_begin(&zu_pattern_xpub);
+    struct zu_peer *peers[] = {attached(0, 0), attached(0, 0)};
+    for (uint32_t i = 0; i < COUNT; i++) {
+        memcpy(prefix, &i, sizeof i);
+        far_subscribe(peers[i % 2], true, prefix, SIZE);
+    }
+    size_t heard = zu_publisher_topics(&pattern);
+    cr_assert(heard > 1000 && heard < 2000, "%zu", heard);
+    uint32_t received = 0;
+    struct zu_view view;
+    for (; pattern.ops->peek(&pattern, &view) == 0; received++) {
+        cr_assert_eq(view.size, SIZE + 1u);
+        zu_pattern_taken(&pattern, view.flags);
+    }
+    cr_assert_eq(received, (uint32_t)COUNT);
+    cr_assert_eq(zu_publisher_topics(&pattern), (size_t)COUNT);
+    for (int i = 0; i < 2; i++)
+        end(peers[i]);
+    cr_assert_eq(zu_publisher_topics(&pattern), 0u);
+    zu_pattern_fini(&pattern);
+}
+
+/* As the first release of this bug's fix in libzmq has it: long topics, one the prefix of the next, many and deep. */
+Test(pubsub_pattern, CVE_2021_20236_deep_subscriptions_do_not_recurse)
+{
+    enum { DEPTH = 60000 };
+    static uint8_t topic[DEPTH];
+    memset(topic, 'a', DEPTH);
+    for (int xpub = 0; xpub < 2; xpub++) {
+        peers_begin(types[xpub]);
+        struct zu_peer *peer = attached(0, 0);
+        for (size_t size = 1; size <= DEPTH; size += 1 + size / 16)
+            far_subscribe(peer, true, topic, size);
+        struct zu_part part = {.data = topic, .size = DEPTH};
+        cr_assert_eq(pattern.ops->send(&pattern, &part), 0);
+        struct zu_view view;
+        cr_assert_eq(zu_pipe_peek(peer->out, &view), 0);
+        cr_assert_eq(view.size, (size_t)DEPTH);
+        zu_pipe_pop(peer->out, &view);
+        for (size_t size = 1; size <= DEPTH; size += 1 + size / 16)
+            far_subscribe(peer, false, topic, size);
+        cr_assert_eq(zu_publisher_topics(&pattern), 0u);
+        end(peer);
+        zu_pattern_fini(&pattern);
+    }
+}
+
+/* What is almost a subscription leaves nothing behind: the address sanitizer counts. */
+Test(pubsub_pattern, malformed_subscriptions_leak_nothing)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+    } odd[] = {{"", 0}, {"\x09", 1}, {"\x09SUBSCRIB", 9}, {"\x09SUBSCRIBF", 10}, {"\x06" "CANCE", 6}, {"\xff", 1},
+               {"\0\1\0\0\0", 5}, {"\4JOINx", 6}, {"\7SUBSCRIBE", 10}};
+    for (int xpub = 0; xpub < 2; xpub++) {
+        peers_begin(types[xpub]);
+        struct zu_peer *peer = attached(0, 0);
+        for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+            cr_assert_eq(zu_pipe_write_record(peer->in, odd[i].bytes, odd[i].size, NULL, 0), 0);
+            zu_pipe_write(peer->in, "\1", 1, true);
+            zu_pipe_write(peer->in, "", 0, true);
+            zu_pipe_write(peer->in, "\2x", 2, true);
+            zu_pipe_write(peer->in, "\0never", 6, false);
+        }
+        zu_mailbox_run(&near_box);
+        far_subscribe(peer, true, "fine", 4);
+        cr_assert_eq(zu_publisher_topics(&pattern), 2u);
+        end(peer);
+        cr_assert_eq(zu_publisher_topics(&pattern), 0u);
+        zu_pattern_fini(&pattern);
+    }
+}
+
+/* Unsubscribing what was never there, and in every order: CVE-2021-20234 was memory left behind, then a crash. */
+Test(pubsub_pattern, CVE_2021_20234_cancellations_out_of_the_blue_are_harmless)
+{
+    struct chance chance = chance_new("pubsub_pattern");
+    peers_begin(&zu_pattern_xpub);
+    pattern_options.xpub_verbose = pattern_options.xpub_verbose_unsub = 1;
+    struct zu_peer *peers[4];
+    for (int i = 0; i < 4; i++)
+        peers[i] = attached(0, 0);
+    for (int round = 0; round < 20000; round++) {
+        uint64_t which = chance_below(&chance, 4), n = chance_below(&chance, 20);
+        far_subscribe(peers[which], chance_below(&chance, 2), &n, 1 + n % 8);
+        if (!chance_below(&chance, 500)) {
+            end(peers[which]);
+            peers[which] = attached(0, 0);
+        }
+    }
+    for (int i = 0; i < 4; i++)
+        end(peers[i]);
+    cr_assert_eq(zu_publisher_topics(&pattern), 0u);
+    pattern_options.xpub_verbose = pattern_options.xpub_verbose_unsub = 0;
+    zu_pattern_fini(&pattern);
+}
+
+Test(pubsub_pattern, a_want_of_memory_anywhere_is_survived)
+{
+    for (unsigned t = 0; t < 4; t++) {
+        for (unsigned from = 1; from < 60; from++) {
+            peers_begin(types[t]);
+            struct zu_peer *peer = peer_make(0, 0);
+            struct zu_chunk *pool = pool_empty();
+            zu_alloc_fail_from = from;
+            if (pattern.ops->attach(&pattern, peer) == 0) {
+                for (uint64_t n = 0; n < 6; n++) {
+                    struct zu_part part = {.data = "\1xyz", .size = 4};
+                    zu_subscription_write(peer->in, n % 4 != 3, &n, n);
+                    zu_mailbox_run(&near_box);
+                    pattern.ops->send(&pattern, &part);
+                    if (pattern.ops->subscribe)
+                        pattern.ops->subscribe(&pattern, &n, n, n % 4 != 3);
+                    pattern.ops->poll(&pattern);
+                }
+            }
+            zu_alloc_fail_from = 0;
+            pool_refill(pool);
+            end(peer);
+            zu_pattern_fini(&pattern);
+        }
+    }
+}
+
+/* --- subscribers --- */
+
+static void expect_record(struct zu_peer *peer, const char *bytes, size_t size)
+{
+    struct zu_view view;
+    cr_assert_eq(zu_pipe_peek_any(peer->out, &view), 0);
+    cr_assert_eq(view.size, size);
+    cr_assert_arr_eq(view.data, bytes, size);
+    zu_pipe_pop_record(peer->out, &view);
+}
+
+Test(pubsub_pattern, a_new_connection_is_told_the_set_once_behind_its_mark)
+{
+    peers_begin(&zu_pattern_sub);
+    cr_assert_eq(pattern.ops->subscribe(&pattern, "a", 1, true), 0);
+    struct zu_peer *peer = attached(0, 0);
+    expect_record(peer, ZU_RECORD_SUBSCRIBE "a", 11);
+    uint32_t epochs[] = {1, 2, 2, 5, 5};
+    struct zu_view view;
+    for (int i = 0; i < 5; i++) {
+        bool is_new = epochs[i] > 1 && epochs[i] != epochs[i - 1];
+        uint8_t mark[ZU_RECORD_MARKER_SIZE];
+        atomic_store(&peer->epoch, epochs[i]);
+        pattern.ops->met(&pattern, peer);
+        zu_record_marker_encode(mark, epochs[i]);
+        if (is_new) {
+            expect_record(peer, (const char *)mark, sizeof mark);
+            expect_record(peer, ZU_RECORD_SUBSCRIBE "a", 11);
+        }
+        cr_assert_eq(zu_pipe_peek_any(peer->out, &view), -EAGAIN);
+    }
+    cr_assert_eq(pattern.ops->subscribe(&pattern, "a", 1, false), 0);
+    expect_record(peer, ZU_RECORD_CANCEL "a", 8);
+    end(peer);
+    zu_pattern_fini(&pattern);
+}
+
+Test(pubsub_pattern, what_was_accepted_is_given_and_what_was_not_is_passed_over)
+{
+    peers_begin(&zu_pattern_sub);
+    struct zu_peer *one = attached(0, 0), *other = attached(0, 0);
+    uint64_t wanted = 1, n;
+    bool more;
+    pattern.ops->subscribe(&pattern, &wanted, 8, true);
+    for (int i = 0; i < 3; i++) {
+        far_give(one, 2, true);
+        far_give(one, 1, false);
+        far_give(one, 1, true);
+        far_give(one, 2, false);
+        far_give(other, 3, false);
+    }
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(pattern.ops->poll(&pattern), ZU_POLL_IN);
+        if (i == 2)
+            pattern.ops->subscribe(&pattern, &wanted, 8, false); /* too late for the one that was shown */
+        cr_assert_eq(near_take(&n, &more), 0);
+        cr_assert(n == 1 && more);
+        cr_assert_eq(near_take(&n, &more), 0);
+        cr_assert(n == 2 && !more);
+    }
+    cr_assert_eq(pattern.ops->poll(&pattern), 0u);
+    far_give(other, 1, false);
+    cr_assert_eq(near_take(&n, &more), -EAGAIN);
+    end(one);
+    end(other);
+    zu_pattern_fini(&pattern);
+}
+
+Test(pubsub_pattern, a_subscription_is_never_lost_to_a_limit)
+{
+    peers_begin(&zu_pattern_xsub);
+    struct zu_peer *full = attached(1, 0), *roomy = attached(0, 0);
+    uint64_t n;
+    bool more;
+    cr_assert_eq(near_send(9, false), 0);
+    static const char *const frames[] = {"\1aaaaaaa", "\2bbbbbbb", "\1ccccccc"};
+    for (int i = 0; i < 3; i++) {
+        struct zu_part part = {.data = frames[i], .size = 8, .more = i < 2};
+        cr_assert_eq(pattern.ops->send(&pattern, &part), 0);
+    }
+    cr_assert_eq(far_take(roomy, &n, &more), 0);
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(far_take(roomy, &n, &more), 0);
+        cr_assert(memcmp(&n, frames[i], 8) == 0 && more == (i < 2));
+    }
+    cr_assert_eq(far_take(full, &n, &more), 0);
+    expect_record(full, ZU_RECORD_SUBSCRIBE "aaaaaaa", 17);
+    expect_record(full, ZU_RECORD_SUBSCRIBE "ccccccc", 17);
+    cr_assert_eq(full->out_dropped, 1u);
+    end(full);
+    end(roomy);
+    zu_pattern_fini(&pattern);
+}
