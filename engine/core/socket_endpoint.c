@@ -271,7 +271,7 @@ static int connect_stream(struct zu_socket *socket, const struct zu_transport *t
         return err;
     struct zu_peer *peer = NULL;
     if (!home->settings->immediate) {
-        peer = zu_peer_new(home->settings->out_hwm, home->settings->in_hwm);
+        peer = zu_settings_peer_new(home->settings);
         if (!peer)
             return -ENOMEM;
         peer->endpoint = home->endpoint;

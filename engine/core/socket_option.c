@@ -148,6 +148,10 @@ static void settings_sockopt(struct zu_sockopt *sockopt, const struct zu_options
     sockopt->busy_poll = options->busy_poll;
 }
 
+/* The types for which CONFLATE means something, a bit each. What SUB sends are subscriptions, all of which count. */
+static const uint32_t conflating_out = 1u << ZU_SOCKET_PUSH | 1u << ZU_SOCKET_PUB | 1u << ZU_SOCKET_DEALER;
+static const uint32_t conflating_in = 1u << ZU_SOCKET_PULL | 1u << ZU_SOCKET_SUB | 1u << ZU_SOCKET_DEALER;
+
 struct zu_settings *zu_socket_settings(const struct zu_socket *socket)
 {
     const struct zu_options *options = &socket->options;
@@ -172,6 +176,8 @@ struct zu_settings *zu_socket_settings(const struct zu_socket *socket)
     settings->backlog = options->backlog;
     settings->use_fd = options->use_fd;
     settings->immediate = options->immediate;
+    settings->conflates_out = options->conflate && conflating_out >> socket->type & 1;
+    settings->conflates_in = options->conflate && conflating_in >> socket->type & 1;
     settings->raw = socket->type == ZU_SOCKET_STREAM || options->pattern.router_raw;
     settings->ipv6 = options->ipv6;
     settings_sockopt(&settings->sockopt, options);

@@ -24,6 +24,13 @@ static void chunk_drop(struct zu_chunk *chunk)
     zu_chunk_unref(chunk);
 }
 
+/* Behind their count in write_count. */
+static void count_replaced(struct zu_pipe *pipe, uint64_t messages)
+{
+    uint64_t replaced = atomic_load_explicit(&pipe->replaced, memory_order_relaxed) + messages;
+    atomic_store_explicit(&pipe->replaced, replaced, memory_order_release);
+}
+
 static void show(struct zu_pipe *pipe, struct zu_chunk *chunk, uint32_t end, uint32_t refs)
 {
     chunk->origin = zu_origin_ref(pipe->w_origin);
@@ -33,8 +40,7 @@ static void show(struct zu_pipe *pipe, struct zu_chunk *chunk, uint32_t end, uin
     /* seq_cst: the slot first, then the sleeper; the reader does the opposite. It also shows the chunk's content. */
     struct zu_chunk *old = atomic_exchange_explicit(&pipe->newest, chunk, memory_order_seq_cst);
     if (old) {
-        uint64_t replaced = atomic_load_explicit(&pipe->replaced, memory_order_relaxed) + 1;
-        atomic_store_explicit(&pipe->replaced, replaced, memory_order_release); /* behind its count in write_count */
+        count_replaced(pipe, 1);
         chunk_drop(old);
     }
     zu_pipe_wake_sleeper(pipe);
@@ -97,6 +103,35 @@ bool zu_pipe_conflate_sleeps(struct zu_pipe *pipe)
     /* If the writer was faster in taking the mark, its note is on the way. */
     return !atomic_compare_exchange_strong_explicit(&pipe->reader_state, &state, ZU_READER_AWAKE, memory_order_seq_cst,
                                                     memory_order_relaxed);
+}
+
+/* Never at an empty pipe, which would put its reader to sleep, with nobody to hear the note. */
+int zu_pipe_conflate_pass(struct zu_pipe *from, struct zu_pipe *to)
+{
+    struct zu_msg newest;
+    struct zu_view view;
+    zu_msg_init(&newest);
+    uint64_t held = zu_pipe_count(from).held;
+    uint64_t passed = held;
+    int err = 0;
+    while (held && !err) {
+        zu_pipe_peek(from, &view);
+        bool ends = !(view.flags & ZU_FRAME_MORE);
+        zu_msg_close(&newest);
+        err = zu_pipe_take_msg(from, &view, &newest);
+        if (err)
+            zu_msg_init(&newest);
+        held -= ends;
+    }
+    if (passed > 1) { /* all but the last */
+        uint64_t count = atomic_load_explicit(&to->write_count, memory_order_relaxed) + passed - 1;
+        atomic_store_explicit(&to->write_count, count, memory_order_release); /* as in show */
+        count_replaced(to, passed - 1);
+    }
+    if (passed && !err)
+        err = zu_pipe_write_msg(to, &newest, false);
+    zu_msg_close(&newest);
+    return err;
 }
 
 void zu_pipe_conflate_fini(struct zu_pipe *pipe)

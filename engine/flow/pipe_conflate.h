@@ -12,6 +12,9 @@
 /* Before its ends meet: the pipe conflates, and has no other limit from now on. */
 void zu_pipe_conflate(struct zu_pipe *pipe);
 
+/* A shard: of all the messages that lie in `from`, which it feeds and reads itself, the newest goes on. -ENOMEM. */
+int zu_pipe_conflate_pass(struct zu_pipe *from, struct zu_pipe *to);
+
 /* --- for the pipe's other sources --- */
 
 /* Writers, in place of an append: bytes; or a body that `owner` keeps alive, which the pipe takes over. -ENOMEM. */

@@ -45,6 +45,21 @@ static struct zu_cursor chunk_start(struct zu_chunk *chunk)
     return (struct zu_cursor){.chunk = chunk, .at = chunk->begin};
 }
 
+/* Nothing more lies in the last chunk: 1 to look again, 0 when that is all, and the note will come unless AWAKE; -EPIPE. */
+static int chain_end(struct zu_pipe *pipe, struct zu_chunk *chunk, uint64_t word, enum zu_gather_mode mode)
+{
+    if (word & ZU_CHUNK_EOF)
+        return -EPIPE;
+    if (zu_unlikely(pipe->conflates) && zu_pipe_conflate_pull(pipe, chunk))
+        return 1;
+    zu_pipe_reader_rests(pipe);
+    if (mode == ZU_GATHER_STAY_AWAKE)
+        return 0;
+    if (!zu_pipe_reader_sleep(pipe, chunk, word, mode == ZU_GATHER_SLEEP_HERE))
+        return 1;
+    return pipe->conflates && !zu_pipe_conflate_sleeps(pipe);
+}
+
 int zu_pipe_gather(struct zu_pipe *pipe, struct iovec *iov, int iov_max, size_t bytes_max, enum zu_gather_mode mode,
                    size_t *ret_bytes)
 {
@@ -64,13 +79,10 @@ int zu_pipe_gather(struct zu_pipe *pipe, struct iovec *iov, int iov_max, size_t 
         all = true;
         if (count)
             break;
-        if (word & ZU_CHUNK_EOF)
-            return -EPIPE;
-        if (zu_unlikely(pipe->conflates) && zu_pipe_conflate_pull(pipe, at.chunk))
-            continue;
-        zu_pipe_reader_rests(pipe);
-        if (mode == ZU_GATHER_STAY_AWAKE || (zu_pipe_reader_sleep(pipe, at.chunk, word, mode == ZU_GATHER_SLEEP_HERE) &&
-                                             (!pipe->conflates || zu_pipe_conflate_sleeps(pipe))))
+        int next = chain_end(pipe, at.chunk, word, mode);
+        if (next < 0)
+            return next;
+        if (!next)
             break;
     }
     pipe->r_gathered = at;
@@ -166,11 +178,9 @@ int zu_pipe_walk(struct zu_pipe *pipe, enum zu_gather_mode mode, struct zu_walke
             at = chunk_start(at.chunk->next);
             continue;
         }
-        if (word & ZU_CHUNK_EOF)
-            return -EPIPE;
-        zu_pipe_reader_rests(pipe);
-        if (mode == ZU_GATHER_STAY_AWAKE || zu_pipe_reader_sleep(pipe, at.chunk, word, mode == ZU_GATHER_SLEEP_HERE))
-            return 0;
+        int next = chain_end(pipe, at.chunk, word, mode);
+        if (next <= 0)
+            return next;
     }
     struct zu_frame_head head = zu_pipe_head_at(at.chunk->data + at.at);
     bool more;

@@ -320,6 +320,8 @@ int zu_pipe_set_origin(struct zu_pipe *pipe, struct zu_origin *origin)
 
 void zu_pipe_roll_back(struct zu_pipe *pipe)
 {
+    if (pipe->conflates) /* no message of it is ever unfinished */
+        return;
     struct zu_chunk *chunk = pipe->w_kept_chunk;
     uint32_t ref = zu_word_refs(pipe->w_kept_word);
     while (chunk) {

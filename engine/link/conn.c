@@ -64,7 +64,7 @@ void zu_conn_settle(struct zu_conn *conn)
 static void pace_over(struct zu_timer *timer)
 {
     struct zu_conn *conn = zu_container_of(timer, struct zu_conn, rx_pace);
-    if (!zu_pipe_feed_resume(conn->peer->in))
+    if (!zu_pipe_feed_resume(conn->in))
         return; /* the reader was faster: its note is on the way */
     conn->rx_paused = false;
     zu_conn_recv(conn);
@@ -77,7 +77,7 @@ static void recv_again(struct zu_timer *timer)
 
 static void show_received(struct zu_pause *pause)
 {
-    zu_pipe_feed_show(zu_container_of(pause, struct zu_conn, rx_show)->peer->in);
+    zu_pipe_feed_show(zu_container_of(pause, struct zu_conn, rx_show)->in);
 }
 
 static void stream_due(struct zu_timer *timer)
@@ -239,7 +239,7 @@ struct zu_conn *zu_conn_new(struct zu_shard *shard, const struct zu_home *home, 
 struct zu_peer *zu_conn_offer_peer(const struct zu_home *home, void *far, const struct zu_far_events *events,
                                    struct zu_mailbox *shard_box)
 {
-    struct zu_peer *peer = zu_peer_new(home->settings->out_hwm, home->settings->in_hwm);
+    struct zu_peer *peer = zu_settings_peer_new(home->settings);
     if (!peer)
         return NULL;
     peer->endpoint = home->endpoint;
@@ -277,6 +277,10 @@ void zu_conn_free(struct zu_conn *conn)
         zu_names_free(conn->names);
     if (conn->codec)
         zu_codec_free(conn->codec);
+    if (conn->stage) {
+        zu_pipe_end(conn->stage);
+        zu_pipe_leave(conn->stage);
+    }
     if (conn->large)
         zu_buf_unref(conn->large);
     zu_home_fini(&conn->home);
@@ -292,8 +296,15 @@ static int peer_find(struct zu_conn *conn)
         return -ENOMEM;
     size_t size;
     const uint8_t *id = zu_conn_origin_id(conn->origin, &size);
+    conn->in = conn->peer->in;
     int err = zu_peer_set_far_id(conn->peer, id, size);
-    return err ? err : zu_pipe_set_origin(conn->peer->in, conn->origin);
+    if (!err)
+        err = zu_pipe_set_origin(conn->peer->in, conn->origin);
+    if (!err && conn->in->conflates) {
+        conn->in = conn->stage = zu_pipe_new(0);
+        err = conn->stage ? 0 : -ENOMEM;
+    }
+    return err;
 }
 
 static int codec_find(struct zu_conn *conn)
@@ -369,7 +380,7 @@ void zu_conn_close(struct zu_conn *conn, int err)
     zu_heartbeat_stop(conn);
     zu_list_remove(&conn->rx_show.link);
     if (conn->ready)
-        zu_pipe_feed_show(conn->peer->in);
+        zu_pipe_feed_show(conn->in);
     struct zu_driver *driver = conn->shard->driver;
     driver->ops->shutdown(driver, conn->fd);
     driver->ops->cancel(driver, &conn->rx);

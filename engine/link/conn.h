@@ -45,6 +45,8 @@ struct zu_conn {
     struct zu_link resident;           /* among the shard's connections */
     struct zu_link sibling;            /* among its owner's */
     struct zu_peer *peer;              /* once ready */
+    struct zu_pipe *in;                /* what is received goes there: the peer's, or `stage` */
+    struct zu_pipe *stage;             /* the peer's conflates: all that came lies here first, with nobody beside us; or NULL */
     struct zu_origin *origin;          /* of what it receives; one reference, once ready */
     struct zu_names *names;            /* for monitors; the peer's own once ready */
     int fd;                            /* the descriptor */

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 
+#include "flow/pipe_conflate.h"
 
 enum {
     DIRECT_MIN = 32 * 1024, /* a smaller frame arrives sooner with the stream, beside its neighbours */
@@ -26,7 +27,7 @@ static void stop(struct zu_conn *conn)
 
 static void recv_direct(struct zu_conn *conn)
 {
-    struct zu_pipe *in = conn->peer->in;
+    struct zu_pipe *in = conn->in;
     size_t count = 1;
     uint64_t room = conn->large->size - conn->large_have;
     if (conn->large->size == conn->large_size) {
@@ -68,7 +69,7 @@ static int large_begin(struct zu_conn *conn, uint64_t size)
     if (!conn->large)
         return -ENOMEM;
     conn->large_size = size;
-    conn->large_have = zu_pipe_large_begin(conn->peer->in, conn->large->data, conn->large->size);
+    conn->large_have = zu_pipe_large_begin(conn->in, conn->large->data, conn->large->size);
     return 0;
 }
 
@@ -89,7 +90,7 @@ static int large_grow(struct zu_conn *conn)
 
 static void large_end(struct zu_conn *conn)
 {
-    zu_pipe_large_end(conn->peer->in, conn->large, conn->large_size);
+    zu_pipe_large_end(conn->in, conn->large, conn->large_size);
     conn->large = NULL;
     conn->large_size = conn->large_have = 0;
 }
@@ -138,7 +139,7 @@ static int traffic(struct zu_conn *conn, struct zu_chunk *chunk, uint32_t from, 
         from += (uint32_t)taken;
         size -= (uint32_t)taken;
     }
-    return after_feed(conn, zu_pipe_feed(conn->peer->in, chunk, from, size, &conn->limits, &want), &want);
+    return after_feed(conn, zu_pipe_feed(conn->in, chunk, from, size, &conn->limits, &want), &want);
 }
 
 /* --- with a codec that decodes --- */
@@ -158,7 +159,7 @@ static int deliver_bytes(struct zu_delivery *base, const uint8_t *bytes, size_t 
         if (conn->large_size)
             taken = large_fill(conn, bytes, size);
         else
-            err = after_feed(conn, zu_pipe_feed_bytes(conn->peer->in, bytes, (size_t)taken, &conn->limits, &want), &want);
+            err = after_feed(conn, zu_pipe_feed_bytes(conn->in, bytes, (size_t)taken, &conn->limits, &want), &want);
         if (err || taken < 0)
             return err ? err : (int)taken;
         bytes += taken;
@@ -250,7 +251,7 @@ static int direct_arrived(struct zu_conn *conn, size_t size)
         large_end(conn);
     if (!tail)
         return 0;
-    return after_feed(conn, zu_pipe_feed_tail(conn->peer->in, (uint32_t)tail, &conn->limits, &want), &want);
+    return after_feed(conn, zu_pipe_feed_tail(conn->in, (uint32_t)tail, &conn->limits, &want), &want);
 }
 
 static int arrived(struct zu_conn *conn, size_t size, struct zu_chunk *chunk)
@@ -260,13 +261,13 @@ static int arrived(struct zu_conn *conn, size_t size, struct zu_chunk *chunk)
         return handshake(conn, chunk, ZU_RECEIVE_HEADROOM, (uint32_t)size);
     zu_heartbeat_heard(conn);
     if (conn->rx_direct) {
-        zu_pipe_feed_expect(conn->peer->in, false);
+        zu_pipe_feed_expect(conn->in, false);
         return direct_arrived(conn, size);
     }
     /* A full buffer means more behind it: one at a time then, or the kernel fills them all before we see the first. */
     conn->rx_streams = size == ZU_RECEIVE_SIZE;
     /* Where the reader drives us it does not sleep, and would only get cold bytes. */
-    zu_pipe_feed_expect(conn->peer->in, conn->rx_streams && !conn->shard->driver->ops->roams);
+    zu_pipe_feed_expect(conn->in, conn->rx_streams && !conn->shard->driver->ops->roams);
     if (zu_unlikely(conn->codec != NULL))
         return traffic_coded(conn, chunk, ZU_RECEIVE_HEADROOM, (uint32_t)size);
     return traffic(conn, chunk, ZU_RECEIVE_HEADROOM, (uint32_t)size);
@@ -277,14 +278,14 @@ static void hold_back(struct zu_conn *conn)
     if (conn->closing) /* by what a command had us send */
         return;
     if (conn->ready && !conn->rx_paused) {
-        if (zu_pipe_feed_is_full(conn->peer->in))
+        if (zu_pipe_feed_is_full(conn->in))
             conn->rx_paused = true;
-        else if (zu_pipe_feed_lags(conn->peer->in))
+        else if (zu_pipe_feed_lags(conn->in))
             conn->rx_paused = zu_shard_timer(conn->shard, &conn->rx_pace, PACE_NS) == 0;
     }
-    if (conn->ready && zu_pipe_feed_hides(conn->peer->in)) {
+    if (conn->ready && zu_pipe_feed_hides(conn->in)) {
         if (conn->rx_paused || conn->large_size)
-            zu_pipe_feed_show(conn->peer->in);
+            zu_pipe_feed_show(conn->in);
         else
             zu_shard_at_pause(conn->shard, &conn->rx_show);
     }
@@ -313,6 +314,8 @@ void zu_conn_received(struct zu_op *op, int result, unsigned flags, struct zu_ch
             zu_heartbeat_heard(conn);
     } else if (zu_likely(result > 0)) {
         int err = arrived(conn, (size_t)result, chunk);
+        if (zu_unlikely(conn->stage) && !err)
+            err = zu_pipe_conflate_pass(conn->stage, conn->peer->in);
         if (zu_unlikely(err))
             zu_conn_close(conn, err);
         else

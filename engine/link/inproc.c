@@ -300,7 +300,7 @@ static int connect_wait(struct zu_inproc *inproc, const char *name, const struct
 
 int zu_inproc_connect(struct zu_inproc *inproc, const char *name, const struct zu_home *home, struct zu_peer **ret_peer)
 {
-    struct zu_peer *near = zu_peer_new(home->settings->out_hwm, home->settings->in_hwm);
+    struct zu_peer *near = zu_settings_peer_new(home->settings);
     struct zu_peer *other = near ? zu_peer_new_around(near->in, near->out) : NULL;
     if (!other || zu_peer_set_far_id(other, home->settings->routing_id, home->settings->routing_id_size) < 0) {
         if (other)

@@ -258,7 +258,7 @@ static int send_past(struct zu_peer *peer, struct zu_buf *buf, const void *data,
 
 static bool send_large(struct zu_peer *peer, const void *data, size_t size, uint64_t patience_ns)
 {
-    if (!application_take(peer, patience_ns))
+    if (peer->out->conflates || !application_take(peer, patience_ns)) /* what is left of it could be overtaken */
         return false;
     int saved = errno;
     struct patience patience = patience_begin(patience_ns);

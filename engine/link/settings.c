@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "flow/pipe_conflate.h"
 #include "mem/alloc.h"
 
 struct zu_proxy *zu_proxy_new(const char *address, const struct zu_socks_login *login)
@@ -36,6 +37,16 @@ struct zu_settings *zu_settings_new(void)
     zu_sockopt_init(&settings->sockopt);
     settings->sockopt.bind_to_device = settings->device;
     return settings;
+}
+
+struct zu_peer *zu_settings_peer_new(const struct zu_settings *settings)
+{
+    struct zu_peer *peer = zu_peer_new(settings->out_hwm, settings->in_hwm);
+    if (peer && settings->conflates_out)
+        zu_pipe_conflate(peer->out);
+    if (peer && settings->conflates_in)
+        zu_pipe_conflate(peer->in);
+    return peer;
 }
 
 struct zu_settings *zu_settings_ref(struct zu_settings *settings)

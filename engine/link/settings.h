@@ -56,6 +56,8 @@ struct zu_settings {
     int backlog;                              /* of a listener */
     int use_fd;                               /* a listening descriptor to adopt; -1: none */
     bool raw;                                 /* no ZMTP: bytes as they come */
+    bool conflates_out;                       /* CONFLATE, where the type sends */
+    bool conflates_in;                        /* the same where it receives */
     bool immediate;                           /* no pipe before the connection is ready */
     bool ipv6;                                /* dual stack */
     struct zu_proxy *proxy;                   /* for transports that take one; owned; NULL: none */
@@ -75,6 +77,8 @@ struct zu_proxy *zu_proxy_new(const char *address, const struct zu_socks_login *
 
 /* Zeroed but for one reference and libzmq's kernel options; NULL without memory. */
 struct zu_settings *zu_settings_new(void);
+/* A peer with pipes of these limits. NULL without memory. */
+struct zu_peer *zu_settings_peer_new(const struct zu_settings *settings);
 struct zu_settings *zu_settings_ref(struct zu_settings *settings);
 void zu_settings_unref(struct zu_settings *settings);
 /* A copy for a field that is empty. -ENOMEM. */
