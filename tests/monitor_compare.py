@@ -113,6 +113,11 @@ class Watched:
             self.events.append([name, value, address])
             count -= name == last
 
+    def leave(self, kept):
+        """Closes, and keeps so many events and the last: how often it has tried again meanwhile is chance."""
+        self.close()
+        self.events = self.events[:kept] + self.events[-1:]
+
     def close(self):
         if not self.handle:
             return
@@ -190,7 +195,7 @@ def server_leaves(scene):
     server, client, _ = pair(scene)
     server.close()
     client.until("RETRIED", 3)
-    client.events = client.events[:6]
+    client.leave(6)
 
 
 def comes_back(scene):
@@ -209,6 +214,7 @@ def nobody_there(scene):
     client = Watched(scene, PUSH)
     client.connect(scene.place())
     client.until("RETRIED", 3)
+    client.leave(len(client.events))
 
 
 def server_late(scene):
@@ -230,7 +236,7 @@ def unbound(scene):
     scene.lib.call("zmq_unbind", server.handle, endpoint.encode())
     server.until("CLOSED")
     client.until("RETRIED")
-    client.events = client.events[:5]
+    client.leave(5)
 
 
 def disconnected(scene):
