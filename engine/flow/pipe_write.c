@@ -309,7 +309,14 @@ int zu_pipe_set_origin(struct zu_pipe *pipe, struct zu_origin *origin)
 {
     struct zu_origin *old = pipe->w_origin;
     pipe->w_origin = zu_origin_ref(origin);
-    int err = pipe->conflates ? 0 : zu_pipe_chunk_next(pipe, 0); /* a chunk has one origin */
+    bool is_fresh = pipe->w_chunk->begin == pipe->w_raw && pipe->w_chunk->begin == pipe->w_at;
+    int err = 0;
+    if (is_fresh && !pipe->conflates) { /* nobody looks at the origin of nothing */
+        zu_origin_unref(pipe->w_chunk->origin);
+        pipe->w_chunk->origin = zu_origin_ref(origin);
+    } else if (!pipe->conflates) {
+        err = zu_pipe_chunk_next(pipe, 0); /* a chunk has one origin */
+    }
     if (err) {
         pipe->w_origin = old;
         old = origin;

@@ -33,7 +33,7 @@ struct zu_conn_owner {
 /* The pipe's bytes, a piece of the handshake, a codec's batch. */
 enum zu_tx_way { ZU_TX_PLAIN, ZU_TX_HANDSHAKE, ZU_TX_CODED };
 
-enum { ZU_CONN_PIECES = 64, ZU_CONN_CONTROL_MAX = 64, ZU_CONN_HELLO_MAX = 320 };
+enum { ZU_CONN_PIECES = 64, ZU_CONN_FEW = 4, ZU_CONN_CONTROL_MAX = 64 };
 
 /* The shard's thread, all of it. */
 struct zu_conn {
@@ -82,9 +82,9 @@ struct zu_conn {
     struct zu_timer tx_stream;         /* the sender streams and flushes itself: look again, for what it left */
     uint64_t tx_handed;                /* messages that had been handed over when we last did or looked */
     uint64_t tx_seen;                  /* messages that had been written when we last looked */
-    struct iovec tx_pieces[ZU_CONN_PIECES]; /* what it sends */
+    struct zu_buf *tx_room;            /* while it sends: its pieces, or a piece and octets of the handshake; NULL */
+    struct iovec tx_few[ZU_CONN_FEW];  /* its pieces where there was no memory for more */
     uint8_t tx_way;                    /* enum zu_tx_way: what it sends */
-    uint8_t hello[ZU_CONN_HELLO_MAX];  /* a piece of the handshake's output, which itself may move */
     size_t tx_control;                 /* bytes of `control` at the front of it */
     size_t tx_bytes;                   /* bytes of the pipe behind them */
     uint8_t control[ZU_CONN_CONTROL_MAX]; /* our PING or PONG, whole frames */
@@ -126,6 +126,7 @@ void zu_conn_in_writable(struct zu_conn *conn);
 void zu_conn_send(struct zu_conn *conn);
 /* The same by the clock, while the application hands over its stream itself: only what it has left lying since the last look. */
 void zu_conn_stream_look(struct zu_conn *conn);
+void zu_conn_room_drop(struct zu_conn *conn);
 void zu_conn_sent(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk);
 /* conn_recv.c: receives, if nothing is being received and there is room. */
 void zu_conn_recv(struct zu_conn *conn);

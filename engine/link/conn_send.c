@@ -15,12 +15,29 @@
 
 /* A batch: enough to make the call's cost vanish, little enough to stay in the cache. Measured: bench/README.md. */
 #define SEND_BYTES_MAX (256 * 1024)
+/* Octets of the handshake at a time. */
+enum { HELLO_MAX = (ZU_CONN_PIECES - 1) * sizeof(struct iovec) };
 /*
  * A sender that handed over a batch itself since the last look, or wrote STREAM_MESSAGES, streams: no wake-up for its next
  * message, but a look after STREAM_LOOK_NS, when what lies there is sent. One whose batches follow each other faster than
  * that is left alone, and for longer: nothing it writes lies for long, but for the last of it.
  */
 enum { STREAM_MESSAGES = 32, STREAM_LOOK_NS = 100000, STREAM_TRUST_NS = 400000 };
+
+/* A connection that rests holds no room for pieces. */
+static void *room_take(struct zu_conn *conn)
+{
+    if (!conn->tx_room)
+        conn->tx_room = zu_buf_new(ZU_CONN_PIECES * sizeof(struct iovec));
+    return conn->tx_room ? conn->tx_room->data : NULL;
+}
+
+void zu_conn_room_drop(struct zu_conn *conn)
+{
+    if (conn->tx_room)
+        zu_buf_unref(conn->tx_room);
+    conn->tx_room = NULL;
+}
 
 static void send_pieces(struct zu_conn *conn, struct iovec *pieces, size_t count)
 {
@@ -45,11 +62,15 @@ static bool send_handshake(struct zu_conn *conn)
             zu_outlet_open(&conn->peer->outlet, conn->shard->driver, conn->fd);
         return false;
     }
-    if (size > sizeof conn->hello)
-        size = sizeof conn->hello;
-    memcpy(conn->hello, bytes, size);
-    conn->tx_pieces[0] = (struct iovec){.iov_base = conn->hello, .iov_len = size};
-    send_pieces(conn, conn->tx_pieces, 1);
+    /* A copy: more that is put behind it may move the handshake's own. */
+    struct iovec *piece = room_take(conn);
+    if (!piece) {
+        zu_conn_close(conn, -ENOMEM);
+        return true;
+    }
+    *piece = (struct iovec){.iov_base = piece + 1, .iov_len = size < HELLO_MAX ? size : HELLO_MAX};
+    memcpy(piece->iov_base, bytes, piece->iov_len);
+    send_pieces(conn, piece, 1);
     return true;
 }
 
@@ -84,13 +105,11 @@ static enum zu_gather_mode sleeping(const struct zu_conn *conn)
     return conn->shard->by_user ? ZU_GATHER_SLEEP_HERE : ZU_GATHER_SLEEP;
 }
 
-static int gather(struct zu_conn *conn, size_t first)
+static int gather(struct zu_conn *conn, struct iovec *pieces, int room)
 {
     struct zu_pipe *out = conn->peer->out;
-    struct iovec *pieces = conn->tx_pieces + first;
-    int room = (int)(ZU_CONN_PIECES - first);
     int count = zu_pipe_gather(out, pieces, room, SEND_BYTES_MAX, ZU_GATHER_STAY_AWAKE, &conn->tx_bytes);
-    if (count == 0 && first == 0 && !await_stream(conn))
+    if (count == 0 && !conn->tx_control && !await_stream(conn))
         count = zu_pipe_gather(out, pieces, room, SEND_BYTES_MAX, sleeping(conn), &conn->tx_bytes);
     return count;
 }
@@ -121,18 +140,22 @@ void zu_conn_send(struct zu_conn *conn)
     }
     if (!zu_outlet_take(&conn->peer->outlet))
         return;
-    size_t first = 0;
+    struct iovec *pieces = room_take(conn);
+    int room = pieces ? ZU_CONN_PIECES : ZU_CONN_FEW, first = 0;
+    if (!pieces)
+        pieces = conn->tx_few;
     conn->tx_control = 0;
     if (zu_unlikely(conn->control_size) && zu_pipe_at_boundary(conn->peer->out)) {
-        conn->tx_pieces[0] = (struct iovec){.iov_base = conn->control, .iov_len = conn->control_size};
+        pieces[0] = (struct iovec){.iov_base = conn->control, .iov_len = conn->control_size};
         conn->tx_control = conn->control_size;
         first = 1;
     }
-    int count = gather(conn, first);
-    if (count + (int)first > 0) {
-        send_pieces(conn, conn->tx_pieces, (size_t)count + first);
+    int count = gather(conn, pieces + first, room - first);
+    if (count + first > 0) {
+        send_pieces(conn, pieces, (size_t)(count + first));
         return;
     }
+    zu_conn_room_drop(conn);
     zu_outlet_give(&conn->peer->outlet);
     if (zu_unlikely(count == -EPIPE))
         zu_conn_close(conn, 0);
@@ -195,6 +218,7 @@ void zu_conn_sent(struct zu_op *op, int result, unsigned flags, struct zu_chunk 
     (void)flags;
     (void)chunk;
     struct zu_conn *conn = zu_container_of(op, struct zu_conn, tx);
+    zu_conn_room_drop(conn);
     if (zu_likely(result > 0))
         account(conn, (size_t)result);
     else if (result != -EAGAIN && result != -EINTR && result != -ENOMEM && result != -ENOBUFS)
