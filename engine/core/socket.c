@@ -341,7 +341,8 @@ int zu_socket_check(struct zu_socket *socket)
         if (!zu_mailbox_has_notes(&socket->box))
             return 0;
     }
-    atomic_store_explicit(&socket->ran_on, sched_getcpu(), memory_order_relaxed);
+    if (socket->answers) /* else no shard is to come near */
+        atomic_store_explicit(&socket->ran_on, sched_getcpu(), memory_order_relaxed);
     drain_event_fd(socket); /* before the box: a note that comes between is signalled again */
     zu_mailbox_run(&socket->box);
     return atomic_load_explicit(&socket->state, memory_order_relaxed) == ZU_SOCKET_STOPPED ? -ZU_ETERM : 0;

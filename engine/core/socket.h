@@ -35,6 +35,7 @@ struct zu_socket {
     bool rcvmore;                  /* the last part received has more behind it */
     bool deaf;                     /* its user never receives: who has gone is not waited for to be read */
     uint8_t ways;                  /* ZU_SEND_ bits */
+    uint8_t answers;               /* ZU_SEND_ANSWERS once there is an endpoint by a stream: inproc wakes nobody else anyway */
     struct zu_spinner spinner;     /* the using thread: before it sleeps */
 
     struct zu_mailbox box ZU_ALIGNED_LINE; /* any thread posts; its count keeps the socket's memory */
@@ -165,7 +166,7 @@ ZU_INLINE void zu_socket_rest(struct zu_socket *socket)
 /* The thread has waited for messages: its next send is an answer, which does not wait for company. */
 ZU_INLINE void zu_socket_waited(struct zu_socket *socket)
 {
-    socket->ways |= ZU_SEND_ANSWERS;
+    socket->ways |= socket->answers;
 }
 /* Hands over the thread's batches, rests, then sleeps until something was posted: 0, -EINTR, -ETIMEDOUT. */
 int zu_socket_wait(struct zu_socket *socket, uint64_t until_ns);

@@ -136,6 +136,7 @@ struct place {
 
 static int place_find(struct zu_socket *socket, struct place *ret_place)
 {
+    socket->answers = ZU_SEND_ANSWERS;
     struct zu_context *context = socket->context;
     if (context->is_inline) {
         struct zu_drive *drive;

@@ -54,7 +54,7 @@ ZU_INLINE int zu_balance_send(struct zu_balance *balance, struct zu_part *part)
 {
     struct zu_peer *peer = zu_container_of(balance->turn, struct zu_peer, out_link);
     if (zu_unlikely(balance->turn == &balance->writable || balance->inside || balance->dropping || part->more ||
-                    part->msg || part->at_once || !zu_pipe_admits(peer->out) ||
+                    part->msg || (part->at_once && peer->ops->send_large) || !zu_pipe_admits(peer->out) ||
                     !zu_pipe_write_quickly(peer->out, part->data, part->size)))
         return zu_balance_send_slowly(balance, part);
     zu_balance_turn(balance, peer);
