@@ -13,7 +13,7 @@
 
 #include "pat.h"
 
-enum { IDLE_S = 2, FDS_WANTED = 30000 };
+enum { IDLE_S = 2, FDS_WANTED = 30000, SOCKETS_DEFAULT = 1023 };
 
 static char buffer[PAT_SIZE_MAX];
 
@@ -30,7 +30,8 @@ static void room_make(const struct pat *pat)
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max < FDS_WANTED ? limit.rlim_max : FDS_WANTED;
     setrlimit(RLIMIT_NOFILE, &limit);
-    if (zmq_ctx_set(library_context(), ZMQ_MAX_SOCKETS, (int)pat->options->sockets + 100) < 0)
+    if (pat->options->sockets > SOCKETS_DEFAULT / 2 &&
+        zmq_ctx_set(library_context(), ZMQ_MAX_SOCKETS, (int)pat->options->sockets + 100) < 0)
         crew_fail("zmq_ctx_set ZMQ_MAX_SOCKETS: %s", zmq_strerror(errno));
 }
 

@@ -31,6 +31,7 @@ struct zu_op {
     zu_op_done *done;      /* called from wait, never from a start */
     bool busy;             /* started and not over: the driver's to change */
     bool cancelled;        /* cancel was asked: the driver's */
+    bool starved;          /* it waits for its turn to have a buffer: the driver's */
     bool once;             /* recv_stream: one chunk will do, set by the caller; a driver may ignore it */
     struct msghdr message; /* send and recv_into: pieces, set by the caller */
     void *slot;            /* the driver's own */

@@ -39,6 +39,9 @@ struct uring {
     unsigned slots_empty;     /* NULL entries */
     struct zu_op *stillborn;  /* chain through op->slot: got no entry, completed with -ENOMEM by the next wait */
     struct zu_op *uncancelled; /* chain through op->slot: their cancels got no entry, asked again by the next wait */
+    struct zu_op *starved;    /* chain through op->slot, oldest first: found no buffer while others had them */
+    struct zu_op *starved_last; /* its end, while there is one */
+    unsigned again;           /* receives that may look for a buffer again at once, before the next wait */
     bool multishot;           /* receives may be */
     int wake_fd;              /* eventfd; written by any thread, never read: a multishot poll counts its edges */
     bool wake_armed;          /* the poll is in the ring */
@@ -131,8 +134,10 @@ static void cancel(struct zu_driver *driver, struct zu_op *op)
     if (!op->busy || op->cancelled)
         return;
     struct uring *uring = uring_of(driver);
-    struct io_uring_sqe *entry = entry_get(uring);
     op->cancelled = true;
+    if (op->starved) /* its turn comes soon */
+        return;
+    struct io_uring_sqe *entry = entry_get(uring);
     if (zu_unlikely(!entry)) {
         op->slot = uring->uncancelled;
         uring->uncancelled = op;
@@ -175,6 +180,31 @@ static ZU_COLD void stillborn_complete(struct uring *uring)
         op->busy = false;
         op->done(op, -ENOMEM, 0, NULL);
         op = next;
+    }
+}
+
+/*
+ * There are few buffers, and perhaps a thousand connections that have something: as many as there are buffers ask again at
+ * a time. All at once, most would only find out again that there is none.
+ */
+static ZU_COLD void starve(struct uring *uring, struct zu_op *op)
+{
+    op->busy = op->starved = true;
+    op->slot = NULL;
+    if (uring->starved)
+        uring->starved_last->slot = op;
+    else
+        uring->starved = op;
+    uring->starved_last = op;
+}
+
+static ZU_COLD void starved_wake(struct uring *uring)
+{
+    for (unsigned i = 0; i < SLOTS && uring->starved; i++) {
+        struct zu_op *op = uring->starved;
+        uring->starved = op->slot;
+        op->busy = op->starved = false;
+        op->done(op, op->cancelled ? -ECANCELED : -EAGAIN, 0, NULL);
     }
 }
 
@@ -232,6 +262,11 @@ static void complete(struct uring *uring, const struct io_uring_cqe *cqe)
         cancel_forget(uring, op);
     /* The kernel was faster than our refilling: there are buffers again, so this is no shortage. */
     bool is_again = cqe->res == -ENOBUFS && uring->slots_empty < SLOTS;
+    if (zu_unlikely(is_again) && !op->cancelled && !more && uring->again-- == 0) {
+        uring->again = 0;
+        starve(uring, op);
+        return;
+    }
     op->done(op, is_again ? -EAGAIN : cqe->res, more ? ZU_OP_MORE : 0, chunk);
 }
 
@@ -277,7 +312,7 @@ static void completions_run(struct uring *uring)
 /* Whoever found no entry is not to sleep over it: least of all the waker. */
 static bool is_refused(const struct uring *uring)
 {
-    return uring->stillborn || uring->uncancelled || !uring->wake_armed;
+    return uring->stillborn || uring->uncancelled || uring->starved || !uring->wake_armed;
 }
 
 static int wait_for(struct zu_driver *driver, uint64_t until_ns)
@@ -289,6 +324,11 @@ static int wait_for(struct zu_driver *driver, uint64_t until_ns)
         slots_refill(uring);
     if (zu_unlikely(uring->uncancelled))
         cancels_retry(uring);
+    uring->again = SLOTS;
+    if (zu_unlikely(uring->starved)) {
+        starved_wake(uring);
+        uring->again = 0; /* those behind them first */
+    }
     int err = submit_and_wait(uring, zu_unlikely(is_refused(uring)) ? 0 : until_ns);
     if (zu_unlikely(uring->stillborn))
         stillborn_complete(uring);
