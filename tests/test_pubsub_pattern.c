@@ -132,6 +132,55 @@ Test(pubsub_pattern, what_nobody_receives_waits_in_the_pipes)
     zu_pattern_fini(&pattern);
 }
 
+/* Who comes, asks for much and goes, over and over, leaves nothing unread behind; what is no request is kept. */
+Test(pubsub_pattern, a_full_queue_keeps_no_requests_of_those_who_have_gone)
+{
+    enum { SIZE = 10000, COUNT = 2000 };
+    static uint8_t prefix[SIZE];
+    uint64_t n;
+    bool more;
+    peers_begin(&zu_pattern_xpub);
+    struct zu_peer *first = attached(0, 0);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        memcpy(prefix, &i, sizeof i);
+        far_subscribe(first, true, prefix, SIZE);
+    }
+    struct zu_peer *asks = attached(0, 0), *tells = attached(0, 0);
+    for (int i = 0; i < 2; i++) {
+        far_subscribe(asks, true, "abc", 3);
+        far_subscribe(tells, true, "abc", 3);
+    }
+    far_give(tells, 99, false);
+    struct zu_peer *gone[] = {asks, tells};
+    for (int i = 0; i < 2; i++) {
+        zu_pipe_end(gone[i]->in);
+        ended_count = 0;
+        gone[i]->out_open = false;
+        pattern.ops->detach_out(&pattern, gone[i]);
+        zu_pipe_end(gone[i]->out);
+        cr_assert_eq(ended_count, i == 0);
+    }
+    struct zu_view view;
+    while (pattern.ops->peek(&pattern, &view) == 0 && view.size == SIZE + 1u)
+        zu_pattern_taken(&pattern, view.flags);
+    cr_assert_eq(near_take(&n, &more), 0);
+    cr_assert_eq(n, 99u);
+    cr_assert_eq(near_take(&n, &more), -EAGAIN);
+    cr_assert_eq(ended_count, 1u);
+    end(first);
+    for (int i = 0; i < 2; i++) {
+        gone[i]->in_open = false;
+        pattern.ops->detach_in(&pattern, gone[i]);
+        zu_pipe_leave(gone[i]->in);
+        cr_assert_null(gone[i]->role);
+        zu_pipe_leave(gone[i]->out);
+        zu_mailbox_run(&near_box);
+        zu_peer_unref(gone[i]);
+        zu_peer_unref(gone[i]);
+    }
+    zu_pattern_fini(&pattern);
+}
+
 /* As the first release of this bug's fix in libzmq has it: long topics, one the prefix of the next, many and deep. */
 Test(pubsub_pattern, CVE_2021_20236_deep_subscriptions_do_not_recurse)
 {
