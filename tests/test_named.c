@@ -255,6 +255,7 @@ Test(named, without_memory_a_rep_asks_for_the_same_frame_again)
     struct zu_view view;
     zu_alloc_fail_from = 1;
     cr_assert_eq(pattern.ops->peek(&pattern, &view), -ENOMEM);
+    cr_assert_eq(pattern.ops->poll(&pattern), (unsigned)ZU_POLL_IN);
     zu_alloc_fail_from = 0;
     take("q", false);
     cr_assert_eq(pattern.ops->peek(&pattern, &view), -ZU_EFSM);
