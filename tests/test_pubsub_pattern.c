@@ -321,6 +321,47 @@ Test(pubsub_pattern, a_new_connection_is_told_the_set_once_behind_its_mark)
     zu_pattern_fini(&pattern);
 }
 
+/* The first connection or a later one, and whichever piece of memory is missing. */
+Test(pubsub_pattern, who_could_not_be_told_for_want_of_memory_is_told_later)
+{
+    enum { COUNT = 3, SIZE = 9000 }; /* beyond what a chunk may have room for */
+    static char prefix[COUNT][SIZE];
+    for (unsigned from = 1; from < 12; from++) {
+        for (uint32_t epoch = 1; epoch < 3; epoch++) {
+            peers_begin(from % 2 ? &zu_pattern_sub : &zu_pattern_xsub);
+            struct zu_peer *peer = epoch == 2 ? attached(0, 0) : peer_make(0, 0);
+            for (int i = 0; i < COUNT; i++) {
+                memset(prefix[i], 'a' + i, SIZE);
+                cr_assert_eq(zu_upstream_change(pattern.own, prefix[i], SIZE, true, false), 0);
+            }
+            struct zu_chunk *pool = pool_empty();
+            zu_alloc_fail_from = from + (epoch == 1); /* its role, the first piece, there is */
+            atomic_store(&peer->epoch, epoch);
+            if (epoch == 2)
+                pattern.ops->met(&pattern, peer);
+            else
+                cr_assert_eq(pattern.ops->attach(&pattern, peer), 0);
+            cr_assert_eq(pattern.ops->poll(&pattern) & ZU_POLL_IN, 0u);
+            zu_alloc_fail_from = 0;
+            pool_refill(pool);
+            cr_assert_eq(pattern.ops->poll(&pattern) & ZU_POLL_IN, 0u);
+            unsigned told = 0;
+            bool is_marked = epoch == 1;
+            struct zu_view view;
+            for (; zu_pipe_peek_any(peer->out, &view) == 0; zu_pipe_pop_record(peer->out, &view)) {
+                struct zu_subscription subscription;
+                if (!zu_subscription_of_record(&view, &subscription))
+                    is_marked = true;
+                else if (is_marked)
+                    told |= 1u << (subscription.prefix[0] - 'a');
+            }
+            cr_assert_eq(told, (1u << COUNT) - 1, "epoch %u, piece %u: %x", epoch, from, told);
+            end(peer);
+            zu_pattern_fini(&pattern);
+        }
+    }
+}
+
 Test(pubsub_pattern, what_was_accepted_is_given_and_what_was_not_is_passed_over)
 {
     peers_begin(&zu_pattern_sub);
