@@ -3,7 +3,7 @@
  * Waits for input on either side and passes whole messages across in bursts, each taken only when the destination has
  * accepted it: so back-pressure is kept, and one full side never holds up the other direction. Bytes go from pipe to pipe
  * in one copy; a large body is handed over. A direction that finds no room stops watching its input and watches for room
- * instead, which keeps the wait asleep.
+ * instead, which keeps the wait asleep. Where the destination's POLLOUT does not tell of room, the send itself waits.
  * It ends with -1 and the errno of the first socket call that fails (usually ETERM), or with 0 on "TERMINATE".
  */
 #include "api.h"
@@ -44,6 +44,12 @@ static bool can_pass(const struct zu_socket *from, const struct zu_socket *to)
 static bool is_addressed(const struct zu_socket *socket)
 {
     return socket->type > ZMQ_STREAM;
+}
+
+/* An XPUB that drops nothing, and a STREAM, show POLLOUT even when they would wait: they are waited for in the send. */
+static bool shows_room_anyway(struct zu_socket *to)
+{
+    return zu_socket_events(to) & ZU_POLL_OUT;
 }
 
 static int capture_message(struct proxy *proxy, zmq_msg_t *msg, int flags)
@@ -102,6 +108,8 @@ static int pass_bytes(struct proxy *proxy, struct side *from, struct side *to, b
     proxy->more = view->flags & ZU_FRAME_MORE ? ZMQ_SNDMORE : 0;
     struct zu_part part = {.data = view->data, .size = view->size, .more = proxy->more, .waits = proxy->patient};
     int err = zu_socket_send(to->socket, &part, is_first ? ZU_DONTWAIT : 0);
+    if (is_first && err == -EAGAIN && shows_room_anyway(to->socket))
+        err = zu_socket_send(to->socket, &part, 0);
     if (is_first && (err == -EAGAIN || err == -EFSM))
         return 0;
     if (err)

@@ -112,6 +112,24 @@ Test(named, a_peer_is_nobody_before_it_is_met)
     end();
 }
 
+/* It said who it is, and then there was no memory for the connection. */
+Test(named, a_connection_that_failed_leaves_no_name)
+{
+    begin(&zu_pattern_router);
+    struct zu_peer *renamed = peer_named("old", 0), *nameless = peer_named("old", 0);
+    cr_assert_eq(zu_peer_set_far_id(renamed, "new", 3), 0);
+    cr_assert_eq(zu_peer_set_far_id(nameless, NULL, 0), 0);
+    pattern.ops->met(&pattern, renamed);
+    pattern.ops->met(&pattern, nameless);
+    far_say(renamed, "a", false);
+    take("new", true);
+    take("a", false);
+    cr_assert_eq(pattern.ops->peer_state(&pattern, "old", 3), -EHOSTUNREACH);
+    peer_end(renamed);
+    peer_end(nameless);
+    end();
+}
+
 Test(named, one_that_goes_before_it_is_met_is_read_by_nobody)
 {
     begin(&zu_pattern_router);
@@ -255,6 +273,7 @@ Test(named, without_memory_a_rep_asks_for_the_same_frame_again)
     struct zu_view view;
     zu_alloc_fail_from = 1;
     cr_assert_eq(pattern.ops->peek(&pattern, &view), -ENOMEM);
+    cr_assert_eq(pattern.ops->poll(&pattern), (unsigned)ZU_POLL_IN);
     zu_alloc_fail_from = 0;
     take("q", false);
     cr_assert_eq(pattern.ops->peek(&pattern, &view), -ZU_EFSM);

@@ -165,3 +165,19 @@ Test(pipe_conflate, two_threads_lose_no_wake_up_and_never_the_last)
     cr_assert_eq(counts.accepted, counts.consumed + counts.dropped);
     zu_pipe_leave(pipe);
 }
+
+/* By inproc any socket may meet any other, so also one that tells what it subscribes to. */
+Test(pipe_conflate, records_pass_by)
+{
+    struct zu_pipe *pipe = pipe_begin();
+    for (uint64_t n = 1; n <= 100; n++) {
+        cr_assert_eq(zu_pipe_write_record(pipe, "record", 6, "s", 1), 0);
+        write_number(pipe, n);
+    }
+    cr_assert_eq(read_number(pipe), 100);
+    cr_assert_eq(read_number(pipe), -EAGAIN);
+    zu_pipe_end(pipe);
+    cr_assert_eq(read_number(pipe), -EPIPE);
+    expect_counts(pipe, 100, 1, 99);
+    zu_pipe_leave(pipe);
+}

@@ -238,6 +238,35 @@ Test(poller, sockets_and_descriptors)
     kit_pair_end(&pair);
 }
 
+/* It lives on by another number, so that epoll still knows it. */
+Test(poller, a_duplicate_of_what_was_closed_is_not_reported)
+{
+    void *poller = zmq_poller_new();
+    zmq_poller_event_t event;
+    for (int rests = 0; rests < 2; rests++) {
+        int closed = eventfd(0, EFD_NONBLOCK), stays = eventfd(0, EFD_NONBLOCK), other = dup(closed);
+        KIT_OK(zmq_poller_add_fd(poller, closed, NULL, ZMQ_POLLIN));
+        KIT_OK(zmq_poller_add_fd(poller, stays, NULL, ZMQ_POLLIN));
+        KIT_FAILS(EAGAIN, zmq_poller_wait(poller, &event, 0));
+        close(closed);
+        if (rests)
+            KIT_OK(zmq_poller_modify_fd(poller, closed, 0));
+        KIT_OK(zmq_poller_remove_fd(poller, closed));
+        eventfd_write(other, 1);
+        for (int i = 0; i < 20; i++)
+            KIT_FAILS(EAGAIN, zmq_poller_wait(poller, &event, i ? 0 : 10));
+        eventfd_write(stays, 1);
+        for (int i = 0; i < 2; i++) {
+            KIT_OK(zmq_poller_wait(poller, &event, KIT_WAIT_MS));
+            cr_assert_eq(event.fd, stays);
+        }
+        KIT_OK(zmq_poller_remove_fd(poller, stays));
+        close(stays);
+        close(other);
+    }
+    KIT_OK(zmq_poller_destroy(&poller));
+}
+
 /* Room for less than is ready: all have their turn. What found no room is asked again, not believed. */
 Test(poller, all_have_their_turn)
 {

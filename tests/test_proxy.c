@@ -350,3 +350,49 @@ Test(proxy, a_full_side_does_not_hold_up_the_other_way)
         rig_end(&rig);
     }
 }
+
+struct busy {
+    struct rig rig;
+    uint64_t cpu_ns; /* of the thread that ran the proxy */
+};
+
+static int run_measured(void *arg)
+{
+    struct busy *busy = arg;
+    struct timespec used;
+    int result = run(&busy->rig);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    busy->cpu_ns = (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+    return result;
+}
+
+/* Its POLLOUT says nothing of room. */
+Test(proxy, sleeps_while_an_xpub_waits_for_its_subscriber)
+{
+    enum { COUNT = 100 };
+    struct busy busy = {.rig = {.context = zmq_ctx_new()}};
+    struct rig *rig = &busy.rig;
+    rig->source = kit_socket(rig->context, ZMQ_PUSH);
+    rig->front = kit_socket(rig->context, ZMQ_PULL);
+    rig->back = kit_socket(rig->context, ZMQ_XPUB);
+    rig->sink = kit_socket(rig->context, ZMQ_SUB);
+    kit_set(rig->back, ZMQ_SNDHWM, 5);
+    kit_set(rig->back, ZMQ_XPUB_NODROP, 1);
+    kit_set(rig->sink, ZMQ_RCVHWM, 5);
+    KIT_OK(zmq_setsockopt(rig->sink, ZMQ_SUBSCRIBE, "", 0));
+    join(rig->front, rig->source);
+    join(rig->back, rig->sink);
+    char request[1];
+    cr_assert_eq(zmq_recv(rig->back, request, 1, 0), 1);
+    kit_thread_start(&rig->thread, run_measured, &busy);
+    for (int i = 0; i < COUNT; i++)
+        KIT_OK(zmq_send(rig->source, &i, sizeof i, 0));
+    cr_assert_eq(zmq_poll(NULL, 0, 500), 0); /* in which it could be busy */
+    for (int i = 0, got; i < COUNT; i++) {
+        cr_assert_eq(zmq_recv(rig->sink, &got, sizeof got, 0), (int)sizeof got);
+        cr_assert_eq(got, i);
+    }
+    stop_by_shutdown(rig);
+    cr_assert_lt(busy.cpu_ns, 250000000u);
+    rig_end(rig);
+}

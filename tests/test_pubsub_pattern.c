@@ -132,6 +132,55 @@ Test(pubsub_pattern, what_nobody_receives_waits_in_the_pipes)
     zu_pattern_fini(&pattern);
 }
 
+/* Who comes, asks for much and goes, over and over, leaves nothing unread behind; what is no request is kept. */
+Test(pubsub_pattern, a_full_queue_keeps_no_requests_of_those_who_have_gone)
+{
+    enum { SIZE = 10000, COUNT = 2000 };
+    static uint8_t prefix[SIZE];
+    uint64_t n;
+    bool more;
+    peers_begin(&zu_pattern_xpub);
+    struct zu_peer *first = attached(0, 0);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        memcpy(prefix, &i, sizeof i);
+        far_subscribe(first, true, prefix, SIZE);
+    }
+    struct zu_peer *asks = attached(0, 0), *tells = attached(0, 0);
+    for (int i = 0; i < 2; i++) {
+        far_subscribe(asks, true, "abc", 3);
+        far_subscribe(tells, true, "abc", 3);
+    }
+    far_give(tells, 99, false);
+    struct zu_peer *gone[] = {asks, tells};
+    for (int i = 0; i < 2; i++) {
+        zu_pipe_end(gone[i]->in);
+        ended_count = 0;
+        gone[i]->out_open = false;
+        pattern.ops->detach_out(&pattern, gone[i]);
+        zu_pipe_end(gone[i]->out);
+        cr_assert_eq(ended_count, i == 0);
+    }
+    struct zu_view view;
+    while (pattern.ops->peek(&pattern, &view) == 0 && view.size == SIZE + 1u)
+        zu_pattern_taken(&pattern, view.flags);
+    cr_assert_eq(near_take(&n, &more), 0);
+    cr_assert_eq(n, 99u);
+    cr_assert_eq(near_take(&n, &more), -EAGAIN);
+    cr_assert_eq(ended_count, 1u);
+    end(first);
+    for (int i = 0; i < 2; i++) {
+        gone[i]->in_open = false;
+        pattern.ops->detach_in(&pattern, gone[i]);
+        zu_pipe_leave(gone[i]->in);
+        cr_assert_null(gone[i]->role);
+        zu_pipe_leave(gone[i]->out);
+        zu_mailbox_run(&near_box);
+        zu_peer_unref(gone[i]);
+        zu_peer_unref(gone[i]);
+    }
+    zu_pattern_fini(&pattern);
+}
+
 /* As the first release of this bug's fix in libzmq has it: long topics, one the prefix of the next, many and deep. */
 Test(pubsub_pattern, CVE_2021_20236_deep_subscriptions_do_not_recurse)
 {
@@ -270,6 +319,47 @@ Test(pubsub_pattern, a_new_connection_is_told_the_set_once_behind_its_mark)
     expect_record(peer, ZU_RECORD_CANCEL "a", 8);
     end(peer);
     zu_pattern_fini(&pattern);
+}
+
+/* The first connection or a later one, and whichever piece of memory is missing. */
+Test(pubsub_pattern, who_could_not_be_told_for_want_of_memory_is_told_later)
+{
+    enum { COUNT = 3, SIZE = 9000 }; /* beyond what a chunk may have room for */
+    static char prefix[COUNT][SIZE];
+    for (unsigned from = 1; from < 12; from++) {
+        for (uint32_t epoch = 1; epoch < 3; epoch++) {
+            peers_begin(from % 2 ? &zu_pattern_sub : &zu_pattern_xsub);
+            struct zu_peer *peer = epoch == 2 ? attached(0, 0) : peer_make(0, 0);
+            for (int i = 0; i < COUNT; i++) {
+                memset(prefix[i], 'a' + i, SIZE);
+                cr_assert_eq(zu_upstream_change(pattern.own, prefix[i], SIZE, true, false), 0);
+            }
+            struct zu_chunk *pool = pool_empty();
+            zu_alloc_fail_from = from + (epoch == 1); /* its role, the first piece, there is */
+            atomic_store(&peer->epoch, epoch);
+            if (epoch == 2)
+                pattern.ops->met(&pattern, peer);
+            else
+                cr_assert_eq(pattern.ops->attach(&pattern, peer), 0);
+            cr_assert_eq(pattern.ops->poll(&pattern) & ZU_POLL_IN, 0u);
+            zu_alloc_fail_from = 0;
+            pool_refill(pool);
+            cr_assert_eq(pattern.ops->poll(&pattern) & ZU_POLL_IN, 0u);
+            unsigned told = 0;
+            bool is_marked = epoch == 1;
+            struct zu_view view;
+            for (; zu_pipe_peek_any(peer->out, &view) == 0; zu_pipe_pop_record(peer->out, &view)) {
+                struct zu_subscription subscription;
+                if (!zu_subscription_of_record(&view, &subscription))
+                    is_marked = true;
+                else if (is_marked)
+                    told |= 1u << (subscription.prefix[0] - 'a');
+            }
+            cr_assert_eq(told, (1u << COUNT) - 1, "epoch %u, piece %u: %x", epoch, from, told);
+            end(peer);
+            zu_pattern_fini(&pattern);
+        }
+    }
 }
 
 Test(pubsub_pattern, what_was_accepted_is_given_and_what_was_not_is_passed_over)

@@ -70,17 +70,23 @@ static int enlist(struct zu_polled *polled)
     return err;
 }
 
-/* The program may have closed the descriptor: it then has left epoll by itself. */
+/*
+ * A descriptor that the program has closed cannot be taken out, and leaves by itself only if nobody has a duplicate: a
+ * child of a fork, say. Epoll might then report it when it is no more, so the next wait makes a set of its own.
+ */
 static void delist(struct zu_polled *polled)
 {
     int saved = errno; /* as above */
-    if (polled->held)
-        epoll_ctl(polled->poller->epoll, EPOLL_CTL_DEL, polled->fd, NULL);
+    if (polled->held && epoll_ctl(polled->poller->epoll, EPOLL_CTL_DEL, polled->fd, NULL))
+        polled->poller->pid = 0;
     polled->held = false;
     errno = saved;
 }
 
-/* A child of a fork must not change what its parent waits on. 1: it has a set of its own now, and all is active. */
+/*
+ * A child of a fork must not change what its parent waits on, nor may a set be asked that holds what is gone. 1: there is a
+ * new one now, and all is active.
+ */
 static int own(struct zu_poller *poller)
 {
     pid_t pid = getpid();

@@ -42,7 +42,7 @@ struct zu_polled {
 struct zu_poller {
     uint32_t tag;              /* ZU_POLLER_TAG while alive */
     int epoll;                 /* the held watches */
-    pid_t pid;                 /* the process that made `epoll`, which a child of a fork would share */
+    pid_t pid;                 /* the process that made `epoll`, which a child of a fork would share; 0: it must be made anew */
     unsigned count;            /* watches */
     unsigned enabled;          /* of them that do not rest */
     struct zu_link watches;    /* all */

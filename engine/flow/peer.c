@@ -239,10 +239,14 @@ void zu_peer_id_free(struct zu_peer_id *id)
 
 int zu_peer_set_far_id(struct zu_peer *peer, const void *id, size_t size)
 {
-    if (!size || atomic_load_explicit(&peer->epoch, memory_order_relaxed)) /* the socket may be looking at the first one */
+    if (atomic_load_explicit(&peer->epoch, memory_order_relaxed)) /* the socket may be looking at the first one */
         return 0;
-    peer->far_id = zu_peer_id_new(id, size);
-    return peer->far_id ? 0 : -ENOMEM;
+    struct zu_peer_id *far_id = size ? zu_peer_id_new(id, size) : NULL;
+    if (size && !far_id)
+        return -ENOMEM;
+    zu_peer_id_free(peer->far_id); /* of a connection that failed before it was ready */
+    peer->far_id = far_id;
+    return 0;
 }
 
 int zu_peer_set_farewell(struct zu_peer *peer, const void *message, size_t size)

@@ -203,7 +203,7 @@ void zu_pipe_count_past(struct zu_pipe *pipe);
 int zu_pipe_write_msg(struct zu_pipe *pipe, struct zu_msg *msg, bool more);
 /*
  * Appends a record, a command whose body are `head` and `data` behind each other, and publishes it. It counts as no message
- * and needs no admission. Between messages only. -ENOMEM.
+ * and needs no admission. Between messages only. A pipe that conflates loses it. -ENOMEM.
  */
 int zu_pipe_write_record(struct zu_pipe *pipe, const void *head, size_t head_size, const void *data, size_t size);
 /* What is written from here on came from `origin`, of which the pipe takes a reference. -ENOMEM: nothing changed. */

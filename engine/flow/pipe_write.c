@@ -296,6 +296,8 @@ static int record_here(struct zu_pipe *pipe, const void *head, size_t head_size,
 int zu_pipe_write_record(struct zu_pipe *pipe, const void *head, size_t head_size, const void *data, size_t size)
 {
     assert(!pipe->w_inside);
+    if (pipe->conflates) /* its reader is no publisher, but any socket may meet any other by inproc */
+        return 0;
     int err = head_size + size > ZU_PIPE_COPY_MAX ? record_by_ref(pipe, head, head_size, data, size)
                                                   : record_here(pipe, head, head_size, data, size);
     if (err)

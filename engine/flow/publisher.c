@@ -75,16 +75,17 @@ static void hear(struct zu_publisher *publisher, struct zu_subscriber *subscribe
     struct zu_peer *peer = subscriber->peer;
     zu_list_remove(&subscriber->waiting);
     for (;;) {
-        if (publisher->ops->is_full && publisher->ops->is_full(publisher)) {
-            zu_list_append(&publisher->waiting, &subscriber->waiting);
-            return;
-        }
         struct zu_view view;
         int err = zu_pipe_peek_any(peer->in, &view);
         if (err == -EPIPE)
             publisher->pattern->in_ended(peer);
         if (err)
             return;
+        bool in_vain = subscriber->out_over && (view.flags & ZU_FRAME_COMMAND);
+        if (!in_vain && publisher->ops->is_full && publisher->ops->is_full(publisher)) {
+            zu_list_append(&publisher->waiting, &subscriber->waiting);
+            return;
+        }
         if (view.flags & ZU_FRAME_COMMAND)
             hear_record(publisher, subscriber, &view);
         else
@@ -161,7 +162,10 @@ void zu_publisher_detach_out(struct zu_pattern *pattern, struct zu_peer *peer)
     if (publisher->only == subscriber)
         publisher->only = NULL;
     subscriber->out_over = true;
-    free_if_over(subscriber);
+    if (zu_list_is_empty(&subscriber->waiting))
+        free_if_over(subscriber);
+    else /* its requests need no room any more, and may be all that is left */
+        hear(publisher, subscriber);
 }
 
 void zu_publisher_writable(struct zu_pattern *pattern, struct zu_peer *peer)

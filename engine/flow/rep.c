@@ -170,13 +170,14 @@ static int send(struct zu_pattern *pattern, struct zu_part *part)
     return err;
 }
 
+/* Want of memory is no reason to sleep: no pipe would wake. The receiver is told of it. */
 static unsigned poll(struct zu_pattern *pattern)
 {
     const struct rep *rep = pattern->own;
     struct zu_view view;
     if (rep->replying)
         return ZU_POLL_OUT;
-    return peek(pattern, &view) == 0 ? ZU_POLL_IN : 0;
+    return peek(pattern, &view) == -EAGAIN ? 0 : ZU_POLL_IN;
 }
 
 const struct zu_pattern_ops zu_pattern_rep = {

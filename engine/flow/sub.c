@@ -31,7 +31,7 @@ static ZU_HOT int peek(struct zu_pattern *pattern, struct zu_view *ret_view)
 {
     struct zu_upstream *upstream = pattern->own;
     for (;;) {
-        int err = zu_fair_peek(&pattern->in, ret_view, pattern->in_ended);
+        int err = zu_upstream_peek_fair(pattern, ret_view);
         if (err)
             return err;
         struct zu_peer *peer = zu_container_of(pattern->in.turn, struct zu_peer, in_link);

@@ -2,8 +2,8 @@
 /*
  * A publisher that comes is told the whole set; from then on, every change. After a lost connection it is told all again,
  * behind a mark that makes void what was still on its way (flow/subscription.h); losses in quick succession may be one
- * note. What is told are records, which no limit holds up. Without memory for the whole set the peer is told the rest
- * with the next connection only.
+ * note. What is told are records, which no limit holds up. A peer for which there was no memory to tell it the whole set
+ * is told all once more when the socket is used next.
  */
 #include "flow/upstream.h"
 
@@ -17,6 +17,7 @@ struct publisher {
     struct zu_fan_member fan; /* first of all, where messages go */
     struct zu_link link;      /* among all */
     uint32_t epoch;           /* the connection that it was told the set for */
+    bool is_owed;             /* not all of it */
     bool in_over;             /* reading is over */
     bool out_over;            /* writing is over */
 };
@@ -43,14 +44,39 @@ void zu_upstream_fini(struct zu_pattern *pattern)
     zu_free(upstream, sizeof *upstream);
 }
 
-static void tell_all(struct zu_upstream *upstream, struct zu_pipe *out)
+static int tell_prefixes(const struct zu_upstream *upstream, struct zu_pipe *out)
 {
-    for (uint32_t i = 0; i < upstream->own.own_count; i++) {
+    int err = 0;
+    for (uint32_t i = 0; i < upstream->own.own_count && !err; i++) {
         size_t size;
         uint32_t count;
         const void *prefix = zu_topics_own(&upstream->own, i, &size, &count);
-        if (zu_subscription_write(out, true, prefix, size) < 0)
-            return;
+        err = zu_subscription_write(out, true, prefix, size);
+    }
+    return err;
+}
+
+/* What it may have heard before counts as well: publishers have a set. Between its messages only. */
+static int tell_all(struct zu_upstream *upstream, struct publisher *publisher)
+{
+    struct zu_pipe *out = publisher->fan.peer->out;
+    int err = publisher->epoch > 1 ? zu_subscription_mark(out, publisher->epoch) : 0;
+    if (!err)
+        err = tell_prefixes(upstream, out);
+    publisher->is_owed = err;
+    upstream->owes |= publisher->is_owed;
+    return err;
+}
+
+void zu_upstream_make_good(struct zu_upstream *upstream)
+{
+    upstream->owes = false;
+    zu_list_each(link, after, &upstream->all)
+    {
+        struct publisher *publisher = zu_container_of(link, struct publisher, link);
+        if (publisher->is_owed && zu_list_is_empty(&publisher->fan.chosen))
+            tell_all(upstream, publisher);
+        upstream->owes |= publisher->is_owed;
     }
 }
 
@@ -65,7 +91,7 @@ int zu_upstream_attach(struct zu_pattern *pattern, struct zu_peer *peer)
     peer->role = publisher;
     zu_list_append(&upstream->all, &publisher->link);
     zu_fair_add(&pattern->in, peer);
-    tell_all(upstream, peer->out);
+    (void)tell_all(upstream, publisher);
     return 0;
 }
 
@@ -82,8 +108,7 @@ void zu_upstream_met(struct zu_pattern *pattern, struct zu_peer *peer)
         zu_pipe_roll_back(peer->out);
         peer->out_dropped++;
     }
-    if (zu_subscription_mark(peer->out, epoch) == 0)
-        tell_all(upstream, peer->out);
+    (void)tell_all(upstream, publisher);
 }
 
 static void free_if_over(struct zu_peer *peer)
@@ -120,6 +145,11 @@ void zu_upstream_detach_out(struct zu_pattern *pattern, struct zu_peer *peer)
     free_if_over(peer);
 }
 
+int zu_upstream_peek(struct zu_pattern *pattern, struct zu_view *ret_view)
+{
+    return zu_upstream_peek_fair(pattern, ret_view);
+}
+
 void zu_upstream_writable(struct zu_pattern *pattern, struct zu_peer *peer)
 {
     (void)pattern;
@@ -142,7 +172,9 @@ static int tell(struct zu_upstream *upstream, const void *prefix, size_t size, b
         struct publisher *publisher = zu_container_of(link, struct publisher, link);
         if (spares && !zu_list_is_empty(&publisher->fan.chosen))
             continue;
-        int err = zu_subscription_write(publisher->fan.peer->out, on, prefix, size);
+        int err = publisher->is_owed ? tell_all(upstream, publisher) : 0;
+        if (!err)
+            err = zu_subscription_write(publisher->fan.peer->out, on, prefix, size);
         result = err ? err : result;
     }
     return result;

@@ -14,6 +14,7 @@ struct zu_upstream {
     struct zu_link all;             /* publishers */
     struct zu_peer *accepted;       /* SUB: the message whose turn it is was looked at, and is this one's */
     struct zu_link chosen;          /* XSUB: who gets the message under way */
+    bool owes;                      /* a publisher was not told all, for want of memory */
     bool inside;                    /* XSUB: between two frames of it */
     bool heeds;                     /* XSUB: its further frames may be subscriptions, too */
 };
@@ -27,6 +28,19 @@ void zu_upstream_detach_in(struct zu_pattern *pattern, struct zu_peer *peer);
 void zu_upstream_detach_out(struct zu_pattern *pattern, struct zu_peer *peer);
 void zu_upstream_writable(struct zu_pattern *pattern, struct zu_peer *peer);
 size_t zu_upstream_topics(const struct zu_pattern *pattern);
+int zu_upstream_peek(struct zu_pattern *pattern, struct zu_view *ret_view);
+
+/* Tells all to those who are owed it, as far as there is memory. */
+void zu_upstream_make_good(struct zu_upstream *upstream);
+/* The next frame, whoever sent it. A receiver that finds nothing looks at its debts first: nobody would wake it for them. */
+ZU_INLINE int zu_upstream_peek_fair(struct zu_pattern *pattern, struct zu_view *ret_view)
+{
+    struct zu_upstream *upstream = pattern->own;
+    int err = zu_fair_peek(&pattern->in, ret_view, pattern->in_ended);
+    if (zu_unlikely(err) && zu_unlikely(upstream->owes))
+        zu_upstream_make_good(upstream);
+    return err;
+}
 
 /*
  * Takes a prefix into the set and tells all, or takes it out and tells all if it was there but once, or `always`. A prefix

@@ -46,7 +46,8 @@ static int send(struct zu_pattern *pattern, struct zu_part *part)
 
 static unsigned poll(struct zu_pattern *pattern)
 {
-    return ZU_POLL_OUT | zu_pattern_poll_in(pattern);
+    struct zu_view view;
+    return ZU_POLL_OUT | (zu_upstream_peek(pattern, &view) == 0 ? ZU_POLL_IN : 0u);
 }
 
 const struct zu_pattern_ops zu_pattern_xsub = {
@@ -63,7 +64,7 @@ const struct zu_pattern_ops zu_pattern_xsub = {
     .readable = zu_pattern_readable_fair,
     .writable = zu_upstream_writable,
     .send = send,
-    .peek = zu_pattern_peek_fair,
+    .peek = zu_upstream_peek,
     .poll = poll,
     .topics = zu_upstream_topics,
 };
