@@ -241,6 +241,7 @@ int zu_peer_set_far_id(struct zu_peer *peer, const void *id, size_t size)
 {
     if (!size || atomic_load_explicit(&peer->epoch, memory_order_relaxed)) /* the socket may be looking at the first one */
         return 0;
+    zu_peer_id_free(peer->far_id); /* of a connection that found no memory in the end */
     peer->far_id = zu_peer_id_new(id, size);
     return peer->far_id ? 0 : -ENOMEM;
 }
