@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ZMQ_CONFLATE as a program sees it: whoever was away finds the newest message, and nothing older. */
-#include "kit.h"
+#include "rawpeer.h"
 #include "zuring.h"
 
 enum { NUMBERS = 5000 };
@@ -135,5 +135,21 @@ Test(conflate, a_subscriber_and_large_messages)
     expect_nothing(subscriber);
     KIT_OK(zmq_close(publisher));
     KIT_OK(zmq_close(subscriber));
+    KIT_OK(zmq_ctx_term(context));
+}
+
+/* As without CONFLATE: a breach of protocol ends the connection, and takes nothing along that came before it. */
+Test(conflate, what_came_before_a_fault_is_had)
+{
+    void *context = zmq_ctx_new();
+    char text[KIT_ENDPOINT_SIZE];
+    void *to = conflating(context, ZMQ_PULL);
+    kit_bind(to, "tcp", text);
+    int fd = raw_connect(text);
+    raw_say(fd, RAW_GREETING RAW_READY_PUSH "\0\1x\4\0", RAW_GREETING_SIZE + RAW_READY_SIZE + 5);
+    kit_recv_text(to, "x");
+    cr_assert(raw_ended(fd, KIT_WAIT_MS));
+    close(fd);
+    KIT_OK(zmq_close(to));
     KIT_OK(zmq_ctx_term(context));
 }

@@ -46,6 +46,21 @@ static void expect_counts(struct zu_pipe *pipe, uint64_t accepted, uint64_t cons
     cr_assert_eq(counts.held, accepted - consumed - dropped);
 }
 
+/* Whoever says farewell takes back first what was unfinished. */
+Test(pipe_conflate, nothing_to_take_back)
+{
+    struct zu_pipe *pipe = pipe_begin();
+    write_number(pipe, 1);
+    zu_pipe_roll_back(pipe);
+    cr_assert_not(zu_pipe_write_quickly(pipe, "x", 1));
+    write_number(pipe, 2);
+    expect_counts(pipe, 2, 0, 1);
+    cr_assert_eq(read_number(pipe), 2);
+    cr_assert_eq(read_number(pipe), -EAGAIN);
+    zu_pipe_end(pipe);
+    zu_pipe_leave(pipe);
+}
+
 Test(pipe_conflate, the_newest_is_read_whatever_the_limit)
 {
     struct zu_pipe *pipe = pipe_begin();

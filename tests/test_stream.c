@@ -64,6 +64,23 @@ static void plain_end(struct plain *plain)
     KIT_OK(zmq_ctx_term(plain->context));
 }
 
+/* Not only the first message of a connection, which is none of the peer's. */
+Test(stream, messages_say_where_they_come_from)
+{
+    struct plain plain = plain_make(ZMQ_STREAM);
+    raw_say(plain.fd, "x", 1);
+    uint8_t id[255];
+    recv_id(plain.socket, id);
+    zmq_msg_t msg;
+    KIT_OK(zmq_msg_init(&msg));
+    cr_assert_eq(zmq_msg_recv(&msg, plain.socket, 0), 1);
+    const char *address = zmq_msg_gets(&msg, "Peer-Address");
+    cr_assert(address);
+    cr_assert_str_eq(address, "127.0.0.1");
+    KIT_OK(zmq_msg_close(&msg));
+    plain_end(&plain);
+}
+
 static void hear(int fd, const char *text)
 {
     char got[256];

@@ -163,3 +163,41 @@ Test(words, nothing_is_said_of_peers_that_are_left)
     cr_assert_not(kit_readable(pair.to, 30));
     kit_pair_end(&pair);
 }
+
+#define RAW_READY_NAMED "\x04\x2a\x05READY\x0bSocket-Type\0\0\0\x06ROUTER\x08Identity\0\0\0\1"
+
+/* Also when nothing else came by that connection, and something did by the one before. */
+Test(words, they_come_from_the_connection_that_they_are_about)
+{
+    void *context = zmq_ctx_new();
+    void *dealer = kit_socket(context, ZMQ_DEALER);
+    char text[KIT_ENDPOINT_SIZE];
+    uint8_t heard[512];
+    int listener = raw_listen(text);
+    set_text(dealer, ZMQ_HICCUP_MSG, "hiccup");
+    kit_set(dealer, ZMQ_RECONNECT_IVL, 1);
+    KIT_OK(zmq_connect(dealer, text));
+    for (char name = 'a'; name <= 'b'; name++) {
+        char ready[] = RAW_READY_NAMED "?" "\0\3one";
+        ready[sizeof RAW_READY_NAMED - 1] = name;
+        int fd = raw_accept(listener);
+        raw_say(fd, RAW_GREETING, RAW_GREETING_SIZE);
+        raw_say(fd, ready, name == 'a' ? sizeof ready - 1 : sizeof RAW_READY_NAMED);
+        raw_hear(fd, heard, 64 + 2);
+        raw_hear(fd, heard, heard[65]);
+        if (name == 'a')
+            kit_recv_text(dealer, "one");
+        else
+            cr_assert_not(kit_readable(dealer, 10));
+        close(fd);
+        zmq_msg_t msg;
+        KIT_OK(zmq_msg_init(&msg));
+        cr_assert_eq(zmq_msg_recv(&msg, dealer, 0), 6);
+        const char *from = zmq_msg_gets(&msg, "Identity");
+        cr_assert(from && from[0] == name, "%s", from);
+        KIT_OK(zmq_msg_close(&msg));
+    }
+    close(listener);
+    KIT_OK(zmq_close(dealer));
+    KIT_OK(zmq_ctx_term(context));
+}

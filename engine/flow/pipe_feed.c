@@ -230,7 +230,11 @@ int zu_pipe_feed(struct zu_pipe *pipe, struct zu_chunk *chunk, uint32_t from, ui
 int zu_pipe_feed_message(struct zu_pipe *pipe, const void *data, size_t size)
 {
     zu_pipe_roll_back(pipe);
-    int err = zu_pipe_write(pipe, data, size, false);
+    int err = 0;
+    if (!pipe->conflates && pipe->w_chunk->origin != pipe->w_origin) /* that took back the chunk of this connection, too */
+        err = zu_pipe_chunk_next(pipe, 0);
+    if (!err)
+        err = zu_pipe_write(pipe, data, size, false);
     pipe->w_raw = pipe->w_at;
     pipe->w_hides = false; /* it showed all */
     return err;

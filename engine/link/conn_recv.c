@@ -314,8 +314,10 @@ void zu_conn_received(struct zu_op *op, int result, unsigned flags, struct zu_ch
             zu_heartbeat_heard(conn);
     } else if (zu_likely(result > 0)) {
         int err = arrived(conn, (size_t)result, chunk);
-        if (zu_unlikely(conn->stage) && !err)
-            err = zu_pipe_conflate_pass(conn->stage, conn->peer->in);
+        if (zu_unlikely(conn->stage)) { /* what came before a fault is good */
+            int passed = zu_pipe_conflate_pass(conn->stage, conn->peer->in);
+            err = err ? err : passed;
+        }
         if (zu_unlikely(err))
             zu_conn_close(conn, err);
         else

@@ -181,6 +181,7 @@ static void retry_due(struct zu_timer *timer)
 static void attempt_late(struct zu_timer *timer)
 {
     struct zu_dial *dial = zu_container_of(timer, struct zu_dial, attempt);
+    dial->late = true;
     dial->shard->driver->ops->cancel(dial->shard->driver, &dial->connect);
 }
 
@@ -310,10 +311,12 @@ static void connected(struct zu_op *op, int result, unsigned flags, struct zu_ch
     struct zu_dial *dial = zu_container_of(op, struct zu_dial, connect);
     struct zu_driver *driver = dial->shard->driver;
     int fd = dial->target.fd;
-    if (result >= 0 && dial->detour && !dial->over)
-        result = zu_detour_step(dial->detour, driver, op, fd, result);
-    if (result == -EINPROGRESS)
-        return;
+    if (result >= 0 && dial->detour && !dial->over) {
+        /* Late: the cancel missed this step, and for the next there would be no timer. */
+        result = dial->late ? -ETIMEDOUT : zu_detour_step(dial->detour, driver, op, fd, result);
+        if (result == -EINPROGRESS)
+            return;
+    }
     if (result >= 0 && dial->transport->connected)
         result = dial->transport->connected(fd);
     zu_timer_clear(&dial->shard->timers, &dial->attempt);
@@ -356,6 +359,7 @@ static void target_connect(struct zu_dial *dial, int err)
     }
     if (dial->transport->delays)
         tell(dial, ZU_EVENT_CONNECT_DELAYED, EINPROGRESS);
+    dial->late = false;
     driver->ops->connect(driver, &dial->connect, dial->target.fd, (struct sockaddr *)&dial->target.address,
                          dial->target.size);
     int timeout_ms = settings->connect_timeout_ms;

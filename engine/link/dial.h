@@ -34,6 +34,7 @@ struct zu_dial {
     struct zu_target target;       /* of that attempt; fd is -1 without one */
     struct zu_timer retry;         /* next attempt */
     struct zu_timer attempt;       /* CONNECT_TIMEOUT of this one */
+    bool late;                     /* that has fired */
     struct zu_timer linger;        /* patience after hanging up, while there is no connection */
     int backoff_ms;                /* last doubled interval; 0 after a success */
     uint32_t random;               /* spreads the retries */
