@@ -10,7 +10,8 @@
 
 #include "pat.h"
 
-enum { WINDOW = 400, ROUTE_MAX = 256, WARM_STEP_US = 1000 };
+/* Requests under way: just below what either library queues for a peer. */
+enum { WINDOW = 900, ROUTE_MAX = 256, WARM_STEP_US = 1000 };
 
 static char buffer[PAT_SIZE_MAX];
 
@@ -32,6 +33,7 @@ static void dealer_hub(struct pat *pat, unsigned index)
     char route[ROUTE_MAX];
     uint64_t word, left = total(pat, 1), warm = pat->crew.roles - 1;
 
+    pat_set(socket, ZMQ_ROUTER_MANDATORY, 1); /* it waits where it would drop */
     pat_bind(pat, socket, 0);
     crew_meet(&pat->crew);
     for (; left > 0; left--) {

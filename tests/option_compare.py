@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Compare socket and context options of a drop-in libzmq with the stock library.
 
-    option_compare.py [--stock LIB] [--types PUSH,PULL,PAIR] [--dump] DROPIN
+    option_compare.py [--stock LIB] [--types PUSH,PULL,...] [--dump] DROPIN
 
 Each library runs in a child process of its own: a crash of one is a difference, not the end of the run. A case is one
 set on a fresh socket (or context) followed by gets with several buffer lengths; results, errnos, stored lengths and the
@@ -217,7 +217,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("dropin")
     parser.add_argument("--stock", default=STOCK)
-    parser.add_argument("--types", default="PUSH,PULL,PAIR")
+    parser.add_argument("--types", default=",".join(TYPES))
     parser.add_argument("--dump", action="store_true")
     parser.add_argument("--child", action="store_true")
     arguments = parser.parse_args()
