@@ -46,6 +46,36 @@ Test(cve, cve_2019_6250_a_size_that_wraps)
 }
 
 /*
+ * A peer of ZMTP 1.0 whose frames are larger than the buffer that the decoder began with: it wrote on behind its end.
+ * Those that are whole arrive; sizes that cannot be end the connection, and nothing else.
+ */
+Test(cve, cve_2021_20235_large_frames_of_an_old_peer)
+{
+    enum { LARGE = 300000 };
+    static const char *const heads[] = {"\xff\xff\xff\xff\xff\xff\xff\xff\xff", "\xff\x7f\xff\xff\xff\xff\xff\xff\xff",
+                                        "\xff\0\0\0\0\0\0\0\0", "\0\0\0\0\0\0\0\0\0"};
+    static char large[LARGE], got[LARGE];
+    void *context = zmq_ctx_new();
+    char text[KIT_ENDPOINT_SIZE];
+    void *victim = kit_socket(context, ZMQ_PULL);
+    kit_bind(victim, "tcp", text);
+    kit_fill(large, sizeof large, 7);
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        int fd = raw_connect(text);
+        raw_say(fd, "\x01\0", 2);                               /* no identity */
+        raw_say(fd, "\xff\0\0\0\0\0\x04\x93\xe1\0", 10); /* LARGE and the flags' octet */
+        raw_say(fd, large, LARGE);
+        cr_assert_eq(zmq_recv(victim, got, sizeof got, 0), LARGE, "%s", zmq_strerror(errno));
+        cr_assert_arr_eq(got, large, LARGE);
+        raw_say(fd, heads[i], 9);
+        raw_say(fd, large, LARGE);
+        close(fd);
+    }
+    KIT_OK(zmq_close(victim));
+    KIT_OK(zmq_ctx_term(context));
+}
+
+/*
  * A server that begins a message and never ends it, connection after connection: a client without authentication kept
  * each beginning for good.
  */
