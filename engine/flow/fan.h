@@ -17,15 +17,15 @@ struct zu_fan_member {
 
 void zu_fan_member_init(struct zu_fan_member *member, struct zu_peer *peer);
 /* Whether there is room now; if not, its note will come. */
-bool zu_fan_has_room_slowly(struct zu_fan_member *member);
-ZU_INLINE bool zu_fan_has_room(struct zu_fan_member *member)
+bool zu_fan_has_room_slowly(struct zu_fan_member *member, uint64_t patience_ns);
+ZU_INLINE bool zu_fan_has_room(struct zu_fan_member *member, uint64_t patience_ns)
 {
-    return zu_likely(zu_pipe_admits(member->peer->out)) || zu_fan_has_room_slowly(member);
+    return zu_likely(zu_pipe_admits(member->peer->out)) || zu_fan_has_room_slowly(member, patience_ns);
 }
 /* Whether a message may begin; one that may not is counted as dropped. */
 ZU_INLINE bool zu_fan_admits(struct zu_fan_member *member)
 {
-    if (zu_likely(!member->full) && zu_likely(zu_fan_has_room(member)))
+    if (zu_likely(!member->full) && zu_likely(zu_fan_has_room(member, 0)))
         return true;
     member->full = true;
     member->peer->out_dropped++;

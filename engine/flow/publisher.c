@@ -210,11 +210,37 @@ static struct zu_fan_member *of_chosen(struct zu_link *link)
     return zu_container_of(link, struct zu_fan_member, chosen);
 }
 
-static bool all_have_room(struct zu_publisher *publisher)
+/* A sender that waits for all is held up by a full kernel buffer rather than put to sleep over a full pipe. */
+static uint64_t patience_for(const struct zu_publisher *publisher, const struct zu_part *part)
+{
+    return part->waits ? publisher->pattern->out.patience_ns : 0;
+}
+
+/* As the balance does it: a signal that came while the kernel was waited for ends the send. */
+static bool has_room(struct zu_publisher *publisher, struct zu_fan_member *member, uint64_t patience_ns)
+{
+    bool *interrupted = &publisher->pattern->out.interrupted;
+    member->peer->out_interrupted = false;
+    bool has = zu_fan_has_room(member, patience_ns);
+    *interrupted = !has && member->peer->out_interrupted;
+    return has;
+}
+
+static bool all_have_room(struct zu_publisher *publisher, uint64_t patience_ns)
 {
     zu_list_each(link, after, &publisher->chosen)
     {
-        if (!zu_fan_has_room(of_chosen(link)))
+        if (!has_room(publisher, of_chosen(link), patience_ns))
+            return false;
+    }
+    return true;
+}
+
+static bool matched_have_room(struct zu_publisher *publisher, uint64_t patience_ns)
+{
+    zu_list_each(link, after, &publisher->topics.matched)
+    {
+        if (!has_room(publisher, &of_topics(link)->fan, patience_ns))
             return false;
     }
     return true;
@@ -225,7 +251,7 @@ static int begin(struct zu_publisher *publisher, const struct zu_part *part)
     zu_fan_clear(&publisher->chosen);
     choose(publisher, part);
     if (publisher->pattern->options->xpub_nodrop) {
-        if (all_have_room(publisher))
+        if (all_have_room(publisher, patience_for(publisher, part)))
             return 0;
         zu_fan_clear(&publisher->chosen);
         return -EAGAIN;
@@ -255,9 +281,11 @@ ZU_HOT int zu_publisher_send(struct zu_pattern *pattern, struct zu_part *part)
     struct zu_publisher *publisher = pattern->own;
     const struct zu_pattern_options *options = pattern->options;
     if (zu_unlikely(publisher->inside || part->more || part->msg || part->size > ZU_PIPE_COPY_MAX || publisher->only ||
-                    options->invert_matching || options->xpub_nodrop))
+                    options->invert_matching))
         return send_slowly(publisher, part);
     zu_topics_match(&publisher->topics, part->data, part->size);
+    if (zu_unlikely(options->xpub_nodrop) && !matched_have_room(publisher, patience_for(publisher, part)))
+        return -EAGAIN;
     zu_list_each(link, after, &publisher->topics.matched)
     {
         struct zu_fan_member *member = &of_topics(link)->fan;
