@@ -305,6 +305,19 @@ KIT_UNUSED static int kit_thread_join(struct kit_thread *thread)
     return thread->error;
 }
 
+/* Resident memory of this process. */
+KIT_UNUSED static long kit_rss_kib(void)
+{
+    char line[128];
+    long kib = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && fgets(line, sizeof line, status))
+        if (sscanf(line, "VmRSS: %ld", &kib) == 1)
+            break;
+    fclose(status);
+    return kib;
+}
+
 /* Open descriptors of this process. */
 KIT_UNUSED static int kit_fds(void)
 {

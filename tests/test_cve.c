@@ -4,18 +4,6 @@
 
 enum { LAST_MS = 200 };
 
-static long rss_kib(void)
-{
-    char line[128];
-    long kib = 0;
-    FILE *status = fopen("/proc/self/status", "r");
-    while (status && fgets(line, sizeof line, status))
-        if (sscanf(line, "VmRSS: %ld", &kib) == 1)
-            break;
-    fclose(status);
-    return kib;
-}
-
 /*
  * A v2 frame whose 64-bit size, added to the place in the receive buffer, wraps: the decoder then thought that it lay in
  * the buffer, and wrote past it. With MAXMSGSIZE off, as by default.
@@ -97,11 +85,11 @@ Test(cve, cve_2021_20234_messages_that_never_end, .timeout = 100)
         raw_say(fd, part, PART);
         close(fd);
         if (i == ROUNDS / 4)
-            before_kib = rss_kib();
+            before_kib = kit_rss_kib();
     }
     long limit_kib = before_kib + 8 * 1024; /* kept, they would be 45 MiB */
     if (!KIT_SANITIZED)
-        cr_assert_leq(rss_kib(), limit_kib, "%ld KiB, then %ld", before_kib, rss_kib());
+        cr_assert_leq(kit_rss_kib(), limit_kib, "%ld KiB, then %ld", before_kib, kit_rss_kib());
     char none;
     kit_set(victim, ZMQ_RCVTIMEO, LAST_MS);
     KIT_FAILS(EAGAIN, zmq_recv(victim, &none, 1, 0));

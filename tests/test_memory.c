@@ -3,18 +3,6 @@
 
 enum { MESSAGES = 1000000, WITHIN_MS = 2000 };
 
-static long rss_kib(void)
-{
-    char line[128];
-    long kib = 0;
-    FILE *status = fopen("/proc/self/status", "r");
-    while (status && fgets(line, sizeof line, status))
-        if (sscanf(line, "VmRSS: %ld", &kib) == 1)
-            break;
-    fclose(status);
-    return kib;
-}
-
 /* Sockets without limits, the receiver bound when all is queued. */
 static struct kit_pair pair_make(const char *transport)
 {
@@ -51,19 +39,19 @@ static void drain(struct kit_pair *pair, int count, size_t size)
 static void queue_and_drain(const char *transport, size_t size)
 {
     struct kit_pair pair = pair_make(transport);
-    long before_kib = rss_kib();
+    long before_kib = kit_rss_kib();
     fill(&pair, MESSAGES, size);
-    long full_kib = rss_kib();
+    long full_kib = kit_rss_kib();
     cr_assert_gt(full_kib - before_kib, (long)(MESSAGES * size / 2048), "the queue is somewhere");
     kit_rebind(pair.to, pair.text);
     drain(&pair, MESSAGES, size);
     uint64_t until_ms = kit_now_ms() + WITHIN_MS;
     long limit_kib = before_kib + before_kib / 10 + 8 * 1024;
-    while (rss_kib() > limit_kib && kit_now_ms() < until_ms)
+    while (kit_rss_kib() > limit_kib && kit_now_ms() < until_ms)
         zmq_poll(NULL, 0, 10);
-    cr_assert_leq(rss_kib(), limit_kib, "%s: %ld KiB, then %ld, then %ld", transport, before_kib, full_kib, rss_kib());
+    cr_assert_leq(kit_rss_kib(), limit_kib, "%s: %ld KiB, then %ld, then %ld", transport, before_kib, full_kib, kit_rss_kib());
     fprintf(stderr, "%s, %zu bytes: %ld KiB, %ld queued, %ld afterwards\n", transport, size, before_kib, full_kib,
-            rss_kib());
+            kit_rss_kib());
     kit_pair_end(&pair);
 }
 
@@ -89,9 +77,9 @@ Test(memory, large_ones, .timeout = 100)
         KIT_OK(zmq_send(pair.from, large, 1 << 20, 0));
         cr_assert_eq(zmq_recv(pair.to, large, 1 << 20, 0), 1 << 20);
         if (i == 100)
-            before_kib = rss_kib();
+            before_kib = kit_rss_kib();
     }
-    cr_assert_leq(rss_kib(), before_kib + before_kib / 10 + 8 * 1024);
+    cr_assert_leq(kit_rss_kib(), before_kib + before_kib / 10 + 8 * 1024);
     free(large);
     kit_pair_end(&pair);
 }

@@ -88,10 +88,7 @@ static struct zu_peer *admit(struct zu_balance *balance, bool waits)
         struct zu_peer *peer = zu_container_of(balance->turn, struct zu_peer, out_link);
         if (zu_likely(zu_pipe_admits(peer->out)))
             return peer;
-        peer->out_interrupted = false;
-        if (peer->ops->flush)
-            peer->ops->flush(peer, patience_for(balance, peer, waits));
-        if (zu_pipe_admits(peer->out) || !zu_pipe_writer_sleep(peer->out))
+        if (zu_peer_make_room(peer, patience_for(balance, peer, waits)) || !zu_pipe_writer_sleep(peer->out))
             return peer;
         balance->interrupted |= peer->out_interrupted;
         leave_circle(balance, peer);
@@ -116,13 +113,6 @@ static ZU_COLD int swallow(struct zu_balance *balance, struct zu_part *part)
     return 0;
 }
 
-static ZU_COLD void flush(struct zu_peer *peer, uint64_t patience_ns)
-{
-    peer->out->w_flush_due = false;
-    if (peer->ops->flush)
-        peer->ops->flush(peer, patience_ns);
-}
-
 int zu_part_write(struct zu_part *part, struct zu_peer *peer, uint64_t patience_ns)
 {
     struct zu_pipe *out = peer->out;
@@ -133,7 +123,7 @@ int zu_part_write(struct zu_part *part, struct zu_peer *peer, uint64_t patience_
         peer->ops->hand_over(peer, patience_ns);
         part->gone = !err;
     } else if (zu_unlikely(out->w_flush_due) && !err && !part->more) {
-        flush(peer, patience_ns);
+        zu_peer_flush(peer, patience_ns);
     }
     return err;
 }
@@ -176,9 +166,7 @@ void zu_balance_rest(struct zu_balance *balance)
     if (balance->turn == &balance->writable || balance->inside)
         return;
     struct zu_link *last = balance->turn->prev == &balance->writable ? balance->writable.prev : balance->turn->prev;
-    struct zu_peer *peer = zu_container_of(last, struct zu_peer, out_link);
-    if (peer->ops->flush && zu_pipe_waits_for_look(peer->out))
-        flush(peer, 0);
+    zu_peer_rest(zu_container_of(last, struct zu_peer, out_link));
 }
 
 bool zu_balance_has_room(struct zu_balance *balance)

@@ -15,18 +15,9 @@ void zu_fan_member_init(struct zu_fan_member *member, struct zu_peer *peer)
     member->full = false;
 }
 
-static ZU_COLD void flush(struct zu_peer *peer, uint64_t patience_ns)
-{
-    peer->out->w_flush_due = false;
-    if (peer->ops->flush)
-        peer->ops->flush(peer, patience_ns);
-}
-
 ZU_COLD bool zu_fan_has_room_slowly(struct zu_fan_member *member, uint64_t patience_ns)
 {
-    struct zu_peer *peer = member->peer;
-    flush(peer, patience_ns);
-    return zu_pipe_admits(peer->out) || !zu_pipe_writer_sleep(peer->out);
+    return zu_peer_make_room(member->peer, patience_ns) || !zu_pipe_writer_sleep(member->peer->out);
 }
 
 static ZU_COLD void lose(struct zu_fan_member *member)
@@ -43,7 +34,7 @@ void zu_fan_write_one(struct zu_fan_member *member, const struct zu_part *part)
         zu_unlikely(zu_pipe_write(out, part->data, part->size, false) < 0))
         lose(member);
     if (zu_unlikely(out->w_flush_due))
-        flush(member->peer, 0);
+        zu_peer_flush(member->peer, 0);
 }
 
 /* `msg` is shared; NULL: bytes that are copied. */
@@ -68,7 +59,7 @@ static void write_all(struct zu_link *chosen, const struct zu_part *part, struct
         if (zu_unlikely(write_frame(member->peer->out, part, msg) < 0))
             lose(member);
         else if (!part->more && zu_unlikely(member->peer->out->w_flush_due))
-            flush(member->peer, 0);
+            zu_peer_flush(member->peer, 0);
     }
 }
 

@@ -190,6 +190,26 @@ void zu_peer_want_far(struct zu_peer *peer)
         zu_mailbox_post(peer->far_box, &peer->far_wanted);
 }
 
+ZU_COLD void zu_peer_flush(struct zu_peer *peer, uint64_t patience_ns)
+{
+    peer->out->w_flush_due = false;
+    if (peer->ops->flush)
+        peer->ops->flush(peer, patience_ns);
+}
+
+void zu_peer_rest(struct zu_peer *peer)
+{
+    if (peer->ops->flush && zu_pipe_waits_for_look(peer->out))
+        zu_peer_flush(peer, 0);
+}
+
+ZU_COLD bool zu_peer_make_room(struct zu_peer *peer, uint64_t patience_ns)
+{
+    peer->out_interrupted = false;
+    zu_peer_flush(peer, patience_ns);
+    return zu_pipe_admits(peer->out);
+}
+
 void zu_peer_set_far(struct zu_peer *peer, void *far, const struct zu_peer_ops *ops, const struct zu_far_events *events,
                      struct zu_mailbox *box)
 {

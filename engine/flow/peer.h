@@ -199,6 +199,13 @@ void zu_peer_say_farewell(struct zu_peer *peer);
 /* Far side: a connection is ready. `box` is the socket's. */
 void zu_peer_tell_met(struct zu_peer *peer, struct zu_mailbox *box);
 
+/* The socket's thread: hands over what lies in `out`, if the far side can; zu_peer_ops.flush. */
+void zu_peer_flush(struct zu_peer *peer, uint64_t patience_ns);
+/* The thread is about to sleep: what a shard would only find by its clock goes now. */
+void zu_peer_rest(struct zu_peer *peer);
+/* `out` admits no message: true when it does after a flush. A signal meanwhile shows in out_interrupted. */
+bool zu_peer_make_room(struct zu_peer *peer, uint64_t patience_ns);
+
 /* A peer that nobody was told of: ends and frees everything, both sides at once. */
 void zu_peer_abandon(struct zu_peer *peer);
 

@@ -220,7 +220,6 @@ static uint64_t patience_for(const struct zu_publisher *publisher, const struct 
 static bool has_room(struct zu_publisher *publisher, struct zu_fan_member *member, uint64_t patience_ns)
 {
     bool *interrupted = &publisher->pattern->out.interrupted;
-    member->peer->out_interrupted = false;
     bool has = zu_fan_has_room(member, patience_ns);
     *interrupted = !has && member->peer->out_interrupted;
     return has;

@@ -167,10 +167,7 @@ bool zu_router_admits(struct zu_pattern *pattern, struct zu_peer *peer, uint64_t
 {
     if (zu_likely(zu_pipe_admits(peer->out)))
         return true;
-    peer->out_interrupted = false;
-    if (peer->ops->flush)
-        peer->ops->flush(peer, patience_ns);
-    if (zu_pipe_admits(peer->out) || (sleeps && !zu_pipe_writer_sleep(peer->out)))
+    if (zu_peer_make_room(peer, patience_ns) || (sleeps && !zu_pipe_writer_sleep(peer->out)))
         return true;
     pattern->out.interrupted |= peer->out_interrupted;
     return false;
@@ -248,10 +245,8 @@ void zu_router_rest(struct zu_pattern *pattern)
 {
     const struct zu_router *router = pattern->own;
     struct zu_peer *peer = router->last ? router->last->peer : NULL;
-    if (peer && peer->out_open && peer->ops->flush && zu_pipe_waits_for_look(peer->out)) {
-        peer->out->w_flush_due = false;
-        peer->ops->flush(peer, 0);
-    }
+    if (peer && peer->out_open)
+        zu_peer_rest(peer);
 }
 
 /* --- the rest of the row --- */
