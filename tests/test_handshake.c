@@ -312,7 +312,7 @@ Test(handshake, cve_2014_9721_old_peers_cannot_bypass_what_guards_the_socket)
     secure.old_peers_served = false;
     for (size_t i = 0; i < 2 * sizeof(rows) / sizeof(rows[0]); i++) {
         struct zu_handshake_config config = config_of(ZU_SOCKET_DEALER, "secret");
-        config.old_peers_refused = i % 2 == 0;
+        config.waits = i % 2 == 0;
         if (i % 2 == 1)
             config.mechanism = &secure;
         struct zu_handshake hs;

@@ -153,7 +153,7 @@ static int commands_begin(struct zu_handshake *hs)
 
 static int identity_begin(struct zu_handshake *hs)
 {
-    if (hs->config.old_peers_refused || !hs->config.mechanism->old_peers_served)
+    if (hs->config.waits || !hs->config.mechanism->old_peers_served)
         return -EPROTONOSUPPORT;
     int rc = buffer_reserve(&hs->out, ZU_FRAME_V1_HEAD_MAX + hs->config.routing_id_size);
     if (rc < 0)

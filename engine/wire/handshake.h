@@ -56,6 +56,14 @@ void zu_handshake_fini(struct zu_handshake *hs);
  */
 int zu_handshake_feed(struct zu_handshake *hs, const uint8_t *in, size_t size, size_t *ret_used);
 
+/* Is a verdict awaited? Then what the peer has shown. */
+bool zu_handshake_waits(const struct zu_handshake *hs, struct zu_credentials *ret_credentials);
+/*
+ * The verdict, once, while it is awaited; feed then goes on. An error or a status of 300 ends the handshake as a failure that
+ * feed returns: the error itself with its detail, -EACCES for 300 (retry, silence). 400 and 500: -EPROTO with auth_status.
+ */
+void zu_handshake_judge(struct zu_handshake *hs, const struct zu_verdict *verdict);
+
 /* Octets to send now, 0 for none; after sending n of them, say so. Feed may move them. */
 size_t zu_handshake_output(const struct zu_handshake *hs, const uint8_t **ret_bytes);
 void zu_handshake_sent(struct zu_handshake *hs, size_t n);

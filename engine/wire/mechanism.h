@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The seam between the handshake and its security mechanisms (NULL; later PLAIN, CURVE): an ops table, the state every
+ * The seam between the handshake and its security mechanisms (NULL, PLAIN, CURVE): an ops table, the state every
  * mechanism shares, and helpers for what all of them do. Bodies of command frames go in and out; framing is not seen.
  */
 #ifndef ZU_WIRE_MECHANISM_H
@@ -13,6 +13,7 @@
 
 #include "wire/command.h"
 #include "wire/metadata.h"
+#include "wire/security.h"
 
 /* The values of ZMQ_PROTOCOL_ERROR_* in api/zmq.h, which lies above the engine. */
 enum zu_protocol_error {
@@ -52,7 +53,8 @@ struct zu_handshake_config {
     const uint8_t *properties;                /* application metadata, already encoded as properties */
     size_t properties_size;                   /* octets at `properties` */
     int64_t message_size_max;                 /* MAXMSGSIZE: larger frames of the peer fail; -1 for off */
-    bool old_peers_refused;                   /* ZAP guards this socket, and a peer before 3.0 could not be asked */
+    const struct zu_secrets *secrets;        /* keys, name and password; NULL is as one of zeros */
+    bool waits;                               /* a peer is let in by verdict alone; those before 3.0 cannot show anything */
     bool raw;                                 /* no handshake: the peer speaks something else than ZMTP */
 };
 
@@ -100,13 +102,15 @@ struct zu_mechanism_ops {
     int (*consume)(struct zu_mechanism *mechanism, const uint8_t *body, size_t size);
 
     /*
-     * Transcoding of traffic after READY; NULL where frames travel as they are. A frame's flags and body become the
-     * body of an outer frame and back. Octets written to `out`, or -ENOBUFS beyond `capacity`, -EPROTO.
+     * What the peer has shown to be let in: `waits` was set in the config and the status is WAITING. Pointers are valid
+     * until the verdict. NULL: this side of the mechanism never waits.
      */
-    ssize_t (*encode)(struct zu_mechanism *mechanism, unsigned flags, const uint8_t *body, size_t size, uint8_t *out,
-                      size_t capacity);
-    ssize_t (*decode)(struct zu_mechanism *mechanism, const uint8_t *body, size_t size, unsigned *ret_flags,
-                      uint8_t *out, size_t capacity);
+    void (*credentials)(const struct zu_mechanism *mechanism, struct zu_credentials *ret_credentials);
+    /*
+     * The verdict's status, 200, 400 or 500, for a mechanism that WAITs: goes on, or has an ERROR to produce and is FAILED
+     * with failure.auth_status. All else of verdicts (errors, 300, properties) is the handshake's.
+     */
+    int (*judged)(struct zu_mechanism *mechanism, unsigned status);
 };
 
 int zu_mechanism_init(struct zu_mechanism *mechanism, const struct zu_handshake_config *config);
