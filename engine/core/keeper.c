@@ -23,7 +23,6 @@ enum {
     IDLE_LOOKS = 16,        /* looks in vain before it sleeps */
     FDS_ON_STACK = 16,      /* descriptors that it sleeps on without asking for memory */
     YOUNG_NS = 10000000,    /* a user that has left something owing so lately may be back at once */
-    TRIM_NS = 300000000,
 };
 
 static void on_fat(struct zu_chunk_watcher *watcher)
@@ -171,10 +170,11 @@ static uint64_t trim(struct zu_keeper *keeper, uint64_t due_ns)
 {
     uint64_t now_ns = zu_clock_ns();
     if (due_ns == ZU_NEVER && atomic_exchange_explicit(&keeper->fat, false, memory_order_seq_cst))
-        return now_ns + TRIM_NS;
+        return now_ns + ZU_TRIM_PERIOD_NS;
     if (due_ns > now_ns)
         return due_ns;
-    return zu_chunk_pool_trim() ? now_ns + TRIM_NS : ZU_NEVER;
+    uint64_t again_ns = zu_chunk_pool_trim();
+    return again_ns ? now_ns + again_ns : ZU_NEVER;
 }
 
 static void *keeper_main(void *argument)

@@ -17,6 +17,8 @@ static const uint32_t rung_sizes[ZU_CHUNK_RUNGS] = {512, 4096, 16384, 65536, 80 
 enum {
     PAGES_FROM = 65536,           /* chunks of this size or more are mapped alone */
     KEEP_BYTES = 2 * 1024 * 1024, /* free bytes that a quiet process keeps */
+    TRIM_STEP_NS = 1000000,       /* until more are given back */
+    TRIM_CHUNKS = 8,              /* given back at a time: unmapping takes 10 us each, and a shard's connections wait meanwhile */
 };
 
 /* Shared by all threads. */
@@ -133,37 +135,45 @@ uint64_t zu_chunk_pool_bytes(void)
     return atomic_load_explicit(&free_bytes, memory_order_relaxed);
 }
 
-static void rung_trim(unsigned rung_index)
+/* True: there is more. */
+static bool rung_trim(unsigned rung_index, unsigned *quota)
 {
     struct rung *rung = &rungs[rung_index];
     uint32_t size = rung_sizes[rung_index];
     struct zu_chunk *spare = NULL;
     pthread_mutex_lock(&rung->lock);
-    for (uint32_t i = rung->count_min; i > 0 && zu_chunk_pool_is_fat(); i--) {
+    for (; rung->count_min > 0 && *quota > 0 && zu_chunk_pool_is_fat(); --*quota) {
         struct zu_chunk *chunk = rung->top;
         rung->top = chunk->free_next;
         rung->count--;
+        rung->count_min--;
         atomic_fetch_sub_explicit(&free_bytes, size, memory_order_relaxed);
         chunk->free_next = spare;
         spare = chunk;
     }
-    rung->count_min = rung->count;
+    bool more = rung->count_min > 0 && zu_chunk_pool_is_fat();
+    if (!more)
+        rung->count_min = rung->count;
     pthread_mutex_unlock(&rung->lock);
     while (spare) {
         struct zu_chunk *chunk = spare;
         spare = chunk->free_next;
         chunk_release(chunk, size);
     }
+    return more;
 }
 
-bool zu_chunk_pool_trim(void)
+uint64_t zu_chunk_pool_trim(void)
 {
-    for (unsigned i = ZU_CHUNK_RUNGS; i-- > 0;)
-        rung_trim(i);
-    bool fat = zu_chunk_pool_is_fat();
-    if (!fat)
-        atomic_store_explicit(&is_told, false, memory_order_relaxed);
-    return fat;
+    unsigned quota = TRIM_CHUNKS;
+    for (unsigned i = ZU_CHUNK_RUNGS; i-- > 0;) {
+        if (rung_trim(i, &quota))
+            return TRIM_STEP_NS;
+    }
+    if (zu_chunk_pool_is_fat())
+        return ZU_TRIM_PERIOD_NS;
+    atomic_store_explicit(&is_told, false, memory_order_relaxed);
+    return 0;
 }
 
 /* Whoever was told may have gone without trimming. */

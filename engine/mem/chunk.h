@@ -120,8 +120,10 @@ ZU_INLINE void zu_chunk_unref(struct zu_chunk *chunk)
 
 /* Free chunks lie above what a quiet process keeps: somebody should trim in a while. */
 bool zu_chunk_pool_is_fat(void);
-/* Gives free chunks back, down to what was not used since the last trim; returns whether it is still fat. */
-bool zu_chunk_pool_trim(void);
+/* How long after growing fat it is to be trimmed. */
+#define ZU_TRIM_PERIOD_NS UINT64_C(300000000)
+/* Gives back some chunks that were not used for a period. Returns in how many ns to call it again; 0: it is lean. */
+uint64_t zu_chunk_pool_trim(void);
 /* Bytes in free chunks, and in all that there are, for counters and tests. */
 uint64_t zu_chunk_pool_bytes(void);
 uint64_t zu_chunk_bytes(void);
