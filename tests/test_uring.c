@@ -43,6 +43,67 @@ Test(uring, many_operations_in_one_wait)
     close(fd[1]);
 }
 
+struct listener {
+    struct zu_op op; /* its stream */
+    unsigned got;    /* bytes so far */
+    int fd[2];       /* a pair; it reads the first */
+};
+
+static void listener_start(struct listener *listener)
+{
+    ops->recv_stream(driver, &listener->op, listener->fd[0]);
+}
+
+static void listener_heard(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk)
+{
+    struct listener *listener = zu_container_of(op, struct listener, op);
+    if (result > 0)
+        listener->got += (unsigned)result;
+    if (chunk)
+        zu_chunk_unref(chunk);
+    if (!(flags & ZU_OP_MORE) && result != -ECANCELED)
+        listener_start(listener);
+}
+
+/* Turns until every one of them has heard a byte more. */
+static unsigned turns_for_all(struct listener *crowd, unsigned count)
+{
+    unsigned turns = 0, heard = 0, due = crowd[0].got + 1;
+    for (unsigned i = 0; i < count; i++)
+        cr_assert_eq(write(crowd[i].fd[1], "x", 1), 1);
+    for (uint64_t limit_ns = zu_deadline_ns(LIMIT_MS); heard < count && zu_clock_ns() < limit_ns; turns++) {
+        ops->wait(driver, limit_ns);
+        heard = 0;
+        for (unsigned i = 0; i < count; i++)
+            heard += crowd[i].got == due;
+    }
+    cr_assert_eq(heard, count);
+    return turns;
+}
+
+/* A crowd that finds too few buffers gets more of them, and is then served in a turn or two. */
+Test(uring, buffers_for_a_crowd)
+{
+    enum { CROWD = 48, ROUNDS = 8 };
+    static struct listener crowd[CROWD];
+    unsigned turns = 0;
+    begin(zu_uring_new);
+    for (int i = 0; i < CROWD; i++) {
+        unix_pair(crowd[i].fd);
+        crowd[i].op.done = listener_heard;
+        listener_start(&crowd[i]);
+    }
+    ops->wait(driver, 0);
+    for (int i = 0; i < ROUNDS; i++)
+        turns = turns_for_all(crowd, CROWD);
+    cr_assert_leq(turns, 4, "%u turns", turns);
+    finish();
+    for (int i = 0; i < CROWD; i++) {
+        close(crowd[i].fd[0]);
+        close(crowd[i].fd[1]);
+    }
+}
+
 /* From now on the kernel takes entries only together with a wait. */
 static void refuse_submits(void)
 {

@@ -3,7 +3,8 @@
  * The io_uring driver. Operations become submission entries; wait submits them all with one system call, which also
  * waits; completions are first copied out of the ring, then run, so a callback may start operations freely and nothing
  * recurses. Received bytes land in chunks that the kernel picks from a ring of provided buffers; each one that comes
- * back filled leaves its slot to a fresh chunk at once, so buffers never wait for the application.
+ * back filled leaves its slot to a fresh chunk at once, so buffers never wait for the application. A stream is served best
+ * by few of them, which stay in the cache, a crowd by many.
  * A start never fails: when no entry can be had the operation completes with -ENOMEM on the next wait. Without memory
  * for a fresh chunk the slot stays empty until the next wait; with all slots empty receives complete with -ENOBUFS.
  * Where the kernel lacks multishot receive, recv_stream completes without ZU_OP_MORE each time; callers start it again.
@@ -25,7 +26,8 @@
 enum {
     SQ_ENTRIES = 256,
     CQ_ENTRIES = 4096,
-    SLOTS = 4, /* provided buffers; few, so that those in use stay in the cache. Measured: bench/README.md */
+    SLOTS = 64,    /* provided buffers for a crowd */
+    SLOTS_FEW = 4, /* for streams. Measured: bench/README.md */
     BUFFER_GROUP = 1,
     BATCH = 128, /* completions copied out at a time */
     SEND_MAX = 1 << 30, /* of one piece: an entry's length has 32 bits, a result 31 */
@@ -35,8 +37,9 @@ struct uring {
     struct zu_driver driver;  /* the seam */
     struct io_uring ring;     /* all of this: the shard's thread, once started */
     struct io_uring_buf_ring *slots_ring; /* shared with the kernel; only the shard adds */
-    struct zu_chunk *slots[SLOTS]; /* the chunk in each slot; NULL while there is no memory */
-    unsigned slots_empty;     /* NULL entries */
+    struct zu_chunk *slots[SLOTS]; /* the chunk in each slot; NULL in those that are not filled */
+    unsigned slots_filled;    /* of them */
+    unsigned slots_wanted;    /* from SLOTS_FEW up: doubled when the kernel finds none, one less for each that comes back full */
     struct zu_op *stillborn;  /* chain through op->slot: got no entry, completed with -ENOMEM by the next wait */
     struct zu_op *uncancelled; /* chain through op->slot: their cancels got no entry, asked again by the next wait */
     struct zu_op *starved;    /* chain through op->slot, oldest first: found no buffer while others had them */
@@ -200,7 +203,7 @@ static ZU_COLD void starve(struct uring *uring, struct zu_op *op)
 
 static ZU_COLD void starved_wake(struct uring *uring)
 {
-    for (unsigned i = 0; i < SLOTS && uring->starved; i++) {
+    for (unsigned i = 0; i < uring->slots_filled && uring->starved; i++) {
         struct zu_op *op = uring->starved;
         uring->starved = op->slot;
         op->busy = op->starved = false;
@@ -217,11 +220,10 @@ static void close_fd(struct zu_driver *driver, int fd)
 static void slot_fill(struct uring *uring, unsigned slot)
 {
     struct zu_chunk *chunk = zu_chunk_new(ZU_CHUNK_RUNG_RECEIVE);
-    uring->slots[slot] = chunk;
-    if (zu_unlikely(!chunk)) {
-        uring->slots_empty++;
+    if (zu_unlikely(!chunk))
         return;
-    }
+    uring->slots[slot] = chunk;
+    uring->slots_filled++;
     io_uring_buf_ring_add(uring->slots_ring, chunk->data + ZU_RECEIVE_HEADROOM, ZU_RECEIVE_SIZE, (unsigned short)slot,
                           io_uring_buf_ring_mask(SLOTS), 0);
     io_uring_buf_ring_advance(uring->slots_ring, 1);
@@ -229,11 +231,33 @@ static void slot_fill(struct uring *uring, unsigned slot)
 
 static ZU_COLD void slots_refill(struct uring *uring)
 {
-    uring->slots_empty = 0;
-    for (unsigned i = 0; i < SLOTS; i++) {
+    for (unsigned i = 0; i < SLOTS && uring->slots_filled < uring->slots_wanted; i++) {
         if (!uring->slots[i])
             slot_fill(uring, i);
     }
+}
+
+static struct zu_chunk *slot_take(struct uring *uring, const struct io_uring_cqe *cqe)
+{
+    unsigned slot = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+    struct zu_chunk *chunk = uring->slots[slot];
+    uring->slots[slot] = NULL;
+    uring->slots_filled--;
+    if (cqe->res == ZU_RECEIVE_SIZE && uring->slots_wanted > SLOTS_FEW)
+        uring->slots_wanted--;
+    if (uring->slots_filled < uring->slots_wanted)
+        slot_fill(uring, slot);
+    if (zu_likely(cqe->res > 0))
+        return chunk;
+    zu_chunk_unref(chunk);
+    return NULL;
+}
+
+/* A crowd that speaks at the same time: it is served in fewer turns when each finds a buffer. */
+static ZU_COLD void slots_widen(struct uring *uring)
+{
+    uring->slots_wanted = uring->slots_wanted * 2 < SLOTS ? uring->slots_wanted * 2 : SLOTS;
+    slots_refill(uring);
 }
 
 static void complete(struct uring *uring, const struct io_uring_cqe *cqe)
@@ -247,21 +271,16 @@ static void complete(struct uring *uring, const struct io_uring_cqe *cqe)
     }
     struct zu_op *op = data;
     struct zu_chunk *chunk = NULL;
-    if (cqe->flags & IORING_CQE_F_BUFFER) {
-        unsigned slot = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
-        chunk = uring->slots[slot];
-        slot_fill(uring, slot);
-        if (zu_unlikely(cqe->res <= 0)) {
-            zu_chunk_unref(chunk);
-            chunk = NULL;
-        }
-    }
+    if (cqe->flags & IORING_CQE_F_BUFFER)
+        chunk = slot_take(uring, cqe);
     bool more = cqe->flags & IORING_CQE_F_MORE;
     op->busy = more;
     if (zu_unlikely(uring->uncancelled) && !more)
         cancel_forget(uring, op);
     /* The kernel was faster than our refilling: there are buffers again, so this is no shortage. */
-    bool is_again = cqe->res == -ENOBUFS && uring->slots_empty < SLOTS;
+    bool is_again = cqe->res == -ENOBUFS && uring->slots_filled;
+    if (zu_unlikely(is_again))
+        slots_widen(uring);
     if (zu_unlikely(is_again) && !op->cancelled && !more && uring->again-- == 0) {
         uring->again = 0;
         starve(uring, op);
@@ -320,11 +339,11 @@ static int wait_for(struct zu_driver *driver, uint64_t until_ns)
     struct uring *uring = uring_of(driver);
     if (zu_unlikely(!uring->wake_armed))
         wake_arm(uring);
-    if (zu_unlikely(uring->slots_empty))
+    if (zu_unlikely(uring->slots_filled < uring->slots_wanted))
         slots_refill(uring);
     if (zu_unlikely(uring->uncancelled))
         cancels_retry(uring);
-    uring->again = SLOTS;
+    uring->again = uring->slots_filled;
     if (zu_unlikely(uring->starved)) {
         starved_wake(uring);
         uring->again = 0; /* those behind them first */
@@ -421,8 +440,9 @@ static int slots_init(struct uring *uring)
     if (err < 0)
         return err == -EINVAL ? -ENOSYS : err; /* before 5.19 there are none: as good as refused */
     io_uring_buf_ring_init(uring->slots_ring);
+    uring->slots_wanted = SLOTS_FEW;
     slots_refill(uring);
-    return uring->slots_empty ? -ENOMEM : 0;
+    return uring->slots_filled < SLOTS_FEW ? -ENOMEM : 0;
 }
 
 int zu_uring_new(struct zu_driver **ret_driver)
