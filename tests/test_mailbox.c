@@ -68,6 +68,39 @@ Test(mailbox, notes_run_in_order_of_posting_and_only_the_first_wakes)
     }
 }
 
+Test(mailbox, held_wakes_come_at_the_release)
+{
+    enum { BOXES = 100 };
+    struct zu_mailbox boxes[BOXES];
+    struct numbered notes[NOTES];
+    zu_mailbox_init(&boxes[0], count_wake, count_release);
+    numbered_init(notes);
+    zu_wakes_hold();
+    for (int i = 0; i < 3; i++) {
+        cr_assert(zu_mailbox_post(&boxes[0], &notes[i].note));
+        cr_assert_eq(wakes, 0u);
+    }
+    zu_mailbox_unref(&boxes[0]);
+    cr_assert_eq(releases, 0u, "who is to be woken must still be there");
+    zu_wakes_release();
+    cr_assert(wakes == 1 && releases == 1);
+    cr_assert(zu_mailbox_run(&boxes[0]));
+    wakes = 0;
+    struct numbered many[BOXES];
+    memset(many, 0, sizeof many);
+    zu_wakes_hold();
+    for (int i = 0; i < BOXES; i++) {
+        zu_mailbox_init(&boxes[i], count_wake, NULL);
+        many[i].note.run = run_numbered;
+        cr_assert(zu_mailbox_post(&boxes[i], &many[i].note));
+    }
+    cr_assert_lt(wakes, (unsigned)BOXES);
+    zu_wakes_release();
+    cr_assert_eq(wakes, (unsigned)BOXES, "more than can be held are woken, too");
+    cr_assert(zu_mailbox_post(&boxes[0], &notes[0].note));
+    cr_assert_eq(wakes, (unsigned)BOXES, "it has notes already");
+}
+
 Test(mailbox, a_note_on_its_way_is_not_posted_twice)
 {
     struct zu_mailbox box;

@@ -12,6 +12,38 @@
 
 static struct zu_note closed_mark;
 
+enum { HELD_MAX = 32 };
+
+/* Wakes that this thread holds back. A box may be in it twice: the second wake finds nobody asleep. */
+static _Thread_local struct {
+    bool holds;                         /* between hold and release */
+    unsigned count;                     /* of `boxes` */
+    struct zu_mailbox *boxes[HELD_MAX]; /* a reference each */
+} held;
+
+void zu_wakes_hold(void)
+{
+    held.holds = true;
+}
+
+void zu_wakes_release(void)
+{
+    held.holds = false;
+    for (unsigned i = 0; i < held.count; i++) {
+        held.boxes[i]->wake(held.boxes[i]);
+        zu_mailbox_unref(held.boxes[i]);
+    }
+    held.count = 0;
+}
+
+static void box_wake(struct zu_mailbox *box)
+{
+    if (held.holds && held.count < HELD_MAX)
+        held.boxes[held.count++] = zu_mailbox_ref(box);
+    else
+        box->wake(box);
+}
+
 void zu_mailbox_init(struct zu_mailbox *box, void (*wake)(struct zu_mailbox *), void (*release)(struct zu_mailbox *))
 {
     atomic_init(&box->head, NULL);
@@ -49,7 +81,7 @@ bool zu_mailbox_post(struct zu_mailbox *box, struct zu_note *note)
         /* seq_cst: releases the note to the owner's exchange in take(), and stands before wake()'s look at the sleeper. */
     } while (!atomic_compare_exchange_weak_explicit(&box->head, &old, note, memory_order_seq_cst, memory_order_acquire));
     if (old == NULL)
-        box->wake(box);
+        box_wake(box);
     return true;
 }
 

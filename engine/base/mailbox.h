@@ -32,6 +32,13 @@ void zu_mailbox_unref(struct zu_mailbox *box);
 /* Any thread. Returns false, and does not keep the note, when the box is closed. */
 bool zu_mailbox_post(struct zu_mailbox *box, struct zu_note *note);
 
+/*
+ * What this thread posts between hold and release wakes its receivers at the release: they find all of it then, instead of
+ * running for the first note and sleeping again. Not for long, and never across a sleep. Beyond a few dozen boxes at once.
+ */
+void zu_wakes_hold(void);
+void zu_wakes_release(void);
+
 /* Owner only: runs what has been posted, in the order of posting. Returns whether there was anything. */
 bool zu_mailbox_run(struct zu_mailbox *box);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The loop: run the notes, fire the timers, wait for completions, which the driver runs. Before it waits it says that it
- * sleeps and looks at the mailbox once more; who posts into an empty box wakes a sleeper and nobody else.
+ * sleeps and looks at the mailbox once more; who posts into an empty box wakes a sleeper and nobody else. Whom the notes and
+ * the completions of a turn have news for is woken when they are through, and finds all of it.
  * Nothing in the loop fails: what a connection cannot do ends that connection. Making the thread can fail, with errno.
  */
 #include "io/shard.h"
@@ -20,7 +21,7 @@
  * MOVE_WAKES of sleepers on one processor make a shard go there; but the scheduler may have had its reasons, so not again
  * before MOVE_NS have passed.
  */
-enum { TRIM_DELAY_MS = 300, MOVE_WAKES = 32, MOVE_NS = 5000000 };
+enum { MOVE_WAKES = 32, MOVE_NS = 5000000 };
 
 /* The shard that this thread is stepping: its completions' notes need not wake it. */
 static _Thread_local struct zu_shard *shard_here;
@@ -58,14 +59,15 @@ static void run_fat(struct zu_note *note)
     struct zu_shard *shard = zu_container_of(note, struct zu_shard, fat);
     atomic_store_explicit(&shard->fat_posted, false, memory_order_relaxed);
     if (!shard->trim.place)
-        zu_shard_timer(shard, &shard->trim, TRIM_DELAY_MS * ZU_NS_PER_MS);
+        zu_shard_timer(shard, &shard->trim, ZU_TRIM_PERIOD_NS);
 }
 
 static void trim_fired(struct zu_timer *timer)
 {
     struct zu_shard *shard = zu_container_of(timer, struct zu_shard, trim);
-    if (zu_chunk_pool_trim())
-        zu_shard_timer(shard, &shard->trim, TRIM_DELAY_MS * ZU_NS_PER_MS);
+    uint64_t again_ns = zu_chunk_pool_trim();
+    if (again_ns)
+        zu_shard_timer(shard, &shard->trim, again_ns);
 }
 
 static void on_fat(struct zu_chunk_watcher *watcher)
@@ -153,6 +155,8 @@ static int rest(struct zu_shard *shard, uint64_t until_ns)
             until_ns = 0;
     }
     shard->turn++;
+    zu_wakes_release();
+    zu_wakes_hold();
     int err = shard->driver->ops->wait(shard->driver, until_ns);
     pauses_run(shard);
     atomic_store_explicit(&shard->asleep, 0, memory_order_relaxed);
@@ -163,6 +167,7 @@ int zu_shard_step(struct zu_shard *shard, uint64_t until_ns)
 {
     struct zu_shard *outer = shard_here;
     shard_here = shard;
+    zu_wakes_hold();
     bool did = zu_mailbox_run(&shard->box);
     uint64_t next_ns = zu_timers_next_ns(&shard->timers);
     if (next_ns != ZU_NEVER) {
@@ -176,6 +181,7 @@ int zu_shard_step(struct zu_shard *shard, uint64_t until_ns)
     int err = rest(shard, until_ns);
     if (zu_unlikely(zu_near.wakes >= MOVE_WAKES) && !shard->driver->ops->roams)
         move_near(shard);
+    zu_wakes_release();
     shard_here = outer;
     return err;
 }
