@@ -10,8 +10,7 @@
 
 #include "pat.h"
 
-/* Requests under way: just below what either library queues for a peer. */
-enum { WINDOW = 900, ROUTE_MAX = 256, WARM_STEP_US = 1000 };
+enum { ROUTE_MAX = 256, WARM_STEP_US = 1000 };
 
 static char buffer[PAT_SIZE_MAX];
 
@@ -55,13 +54,14 @@ static void dealer_spoke(struct pat *pat, unsigned index)
     char answer[PAT_SIZE_MAX < 65536 ? PAT_SIZE_MAX : 65536];
 
     crew_meet(&pat->crew);
+    uint64_t window = (uint64_t)pat->hwm / 10 * 9; /* just below what either library queues for a peer */
     void *socket = pat_socket(pat, ZMQ_DEALER);
     pat_connect(pat, socket, 0);
     pat_send(pat, socket, buffer, 0, WORD_WARM);
     pat_recv(pat, socket, answer, &word);
     crew_start(&pat->crew, index);
     for (uint64_t got = 0; got < share; got++) {
-        while (sent < share && sent - got < WINDOW)
+        while (sent < share && sent - got < window)
             pat_send(pat, socket, buffer, 0, sent++);
         pat_recv(pat, socket, answer, &word);
         check(word, got);
