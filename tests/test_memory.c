@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "kit.h"
 
-enum { MESSAGES = 1000000, WITHIN_MS = 2000 };
+enum { MESSAGES = 1000000, WITHIN_MS = 15000 };
 
 /* Sockets without limits, the receiver bound when all is queued. */
 static struct kit_pair pair_make(const char *transport)
@@ -47,8 +47,12 @@ static void queue_and_drain(const char *transport, size_t size)
     drain(&pair, MESSAGES, size);
     uint64_t until_ms = kit_now_ms() + WITHIN_MS;
     long limit_kib = before_kib + before_kib / 10 + 8 * 1024;
-    while (kit_rss_kib() > limit_kib && kit_now_ms() < until_ms)
-        zmq_poll(NULL, 0, 10);
+    /* To the end of it: what is still being given back would hide the next queue. */
+    for (long last_kib = full_kib + 1, kib = full_kib; (kib > limit_kib || kib < last_kib) && kit_now_ms() < until_ms;) {
+        zmq_poll(NULL, 0, 20);
+        last_kib = kib;
+        kib = kit_rss_kib();
+    }
     cr_assert_leq(kit_rss_kib(), limit_kib, "%s: %ld KiB, then %ld, then %ld", transport, before_kib, full_kib, kit_rss_kib());
     fprintf(stderr, "%s, %zu bytes: %ld KiB, %ld queued, %ld afterwards\n", transport, size, before_kib, full_kib,
             kit_rss_kib());

@@ -17,8 +17,8 @@ static const uint32_t rung_sizes[ZU_CHUNK_RUNGS] = {512, 4096, 16384, 65536, 80 
 enum {
     PAGES_FROM = 65536,           /* chunks of this size or more are mapped alone */
     KEEP_BYTES = 2 * 1024 * 1024, /* free bytes that a quiet process keeps */
-    TRIM_STEP_NS = 1000000,       /* until more are given back */
-    TRIM_CHUNKS = 8,              /* given back at a time: unmapping takes 10 us each, and a shard's connections wait meanwhile */
+    TRIM_STEP_NS = 2000000,       /* until more are given back */
+    TRIM_CHUNKS = 32,             /* given back at a time: unmapping takes 10 us each, and a shard's connections wait meanwhile */
 };
 
 /* Shared by all threads. */
