@@ -32,6 +32,13 @@ ZU_INLINE bool zu_fan_admits(struct zu_fan_member *member)
     return false;
 }
 
+/*
+ * Gives a large body that is to be shared memory of its own, `body`, which becomes the part's message: zu_fan_write will
+ * not fail then. Done before anybody is said to lose the message; not for one that nobody admits. -ENOMEM.
+ */
+int zu_fan_own_body(const struct zu_link *chosen, struct zu_part *part, struct zu_msg *body);
+/* Leaves in `chosen` those who admit the message that begins. */
+void zu_fan_admit_chosen(struct zu_link *chosen);
 /* One whole message of a small frame, given as bytes, to one that admits it. */
 void zu_fan_write_one(struct zu_fan_member *member, const struct zu_part *part);
 /* The next frame to all in `chosen`, a list of members, which is empty when the message ends. -ENOMEM: nobody got it. */

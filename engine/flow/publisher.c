@@ -245,29 +245,29 @@ static bool matched_have_room(struct zu_publisher *publisher, uint64_t patience_
     return true;
 }
 
-static int begin(struct zu_publisher *publisher, const struct zu_part *part)
+/* What fails does so before anybody has lost the message. */
+static int begin(struct zu_publisher *publisher, struct zu_part *part, struct zu_msg *body)
 {
+    bool drops = !publisher->pattern->options->xpub_nodrop;
     zu_fan_clear(&publisher->chosen);
     choose(publisher, part);
-    if (publisher->pattern->options->xpub_nodrop) {
-        if (all_have_room(publisher, patience_for(publisher, part)))
-            return 0;
+    int err = drops || all_have_room(publisher, patience_for(publisher, part)) ? 0 : -EAGAIN;
+    if (!err)
+        err = zu_fan_own_body(&publisher->chosen, part, body);
+    if (err)
         zu_fan_clear(&publisher->chosen);
-        return -EAGAIN;
-    }
-    zu_list_each(link, after, &publisher->chosen)
-    {
-        if (!zu_fan_admits(of_chosen(link)))
-            zu_list_remove(link);
-    }
-    return 0;
+    else if (drops)
+        zu_fan_admit_chosen(&publisher->chosen);
+    return err;
 }
 
 static ZU_COLD int send_slowly(struct zu_publisher *publisher, struct zu_part *part)
 {
-    int err = publisher->inside ? 0 : begin(publisher, part);
+    struct zu_part own = *part; /* on failure the caller's is as it was */
+    struct zu_msg body;
+    int err = publisher->inside ? 0 : begin(publisher, &own, &body);
     if (!err)
-        err = zu_fan_write(&publisher->chosen, part);
+        err = zu_fan_write(&publisher->chosen, &own);
     if (err)
         return err;
     publisher->inside = part->more;
