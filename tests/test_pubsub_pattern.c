@@ -5,6 +5,7 @@
  */
 #include <criterion/criterion.h>
 
+#include "flow/pipe_wake.h"
 #include "flow/publisher.h"
 #include "flow/record.h"
 #include "flow/upstream.h"
@@ -390,6 +391,59 @@ Test(pubsub_pattern, who_is_full_loses_a_message_once)
         cr_assert_eq(zu_pipe_count(roomy->out).accepted, 2u);
         end(full);
         end(roomy);
+        zu_pattern_fini(&pattern);
+    }
+}
+
+static unsigned flushes;
+
+static void flush_note(struct zu_peer *peer, uint64_t patience_ns)
+{
+    cr_assert_eq(patience_ns, 0u);
+    flushes |= 1u << (uintptr_t)peer->endpoint;
+}
+
+/* Who is sent what lies there when the thread goes to sleep, a bit each. */
+static unsigned rest_flushes(void)
+{
+    flushes = 0;
+    pattern.ops->rest(&pattern);
+    return flushes;
+}
+
+Test(pubsub_pattern, a_thread_that_rests_hands_over_what_it_wrote_last)
+{
+    static const struct zu_peer_ops ops = {.flush = flush_note};
+    uint64_t one = 5;
+    for (unsigned t = 0; t < 4; t += t == 1 ? 2 : 1) { /* PUB, XPUB, XSUB */
+        peers_begin(types[t]);
+        struct zu_peer *peers[3];
+        for (uintptr_t i = 0; i < 3; i++) {
+            peers[i] = attached(0, 0);
+            peers[i]->ops = &ops;
+            peers[i]->endpoint = (void *)i;
+            if (types[t]->is_subscribed_to)
+                far_subscribe(peers[i], true, &one, i ? 8 : 0);
+        }
+        cr_assert_eq(near_send(5, false), 0);
+        cr_assert_eq(rest_flushes(), 0u, "the note is on its way");
+        for (int i = 0; i < 3; i++) {
+            cr_assert_eq(far_next(peers[i]), 5);
+            zu_pipe_reader_poll(peers[i]->out);
+        }
+        cr_assert_eq(rest_flushes(), 0u, "all of it has been taken");
+        cr_assert_eq(near_send(5, false), 0);
+        cr_assert_eq(rest_flushes(), 7u);
+        cr_assert_eq(near_send(2, true), 0);
+        cr_assert_eq(near_send(2, false), 0);
+        cr_assert_eq(rest_flushes() & 1, 1u);
+        end(peers[1]);
+        cr_assert_eq(near_send(5, false), 0);
+        cr_assert_eq(rest_flushes(), 5u);
+        end(peers[0]);
+        cr_assert_eq(rest_flushes(), 4u);
+        end(peers[2]);
+        cr_assert_eq(rest_flushes(), 0u);
         zu_pattern_fini(&pattern);
     }
 }

@@ -169,6 +169,14 @@ void zu_balance_rest(struct zu_balance *balance)
     zu_peer_rest(zu_container_of(last, struct zu_peer, out_link));
 }
 
+void zu_balance_take_back(struct zu_balance *balance)
+{
+    if (balance->inside)
+        zu_pipe_roll_back(balance->inside->out);
+    balance->inside = NULL;
+    balance->dropping = false;
+}
+
 bool zu_balance_has_room(struct zu_balance *balance)
 {
     return balance->inside || balance->dropping || admit(balance, false) != NULL;

@@ -60,6 +60,8 @@ ZU_INLINE int zu_balance_send(struct zu_balance *balance, struct zu_part *part)
     zu_balance_turn(balance, peer);
     return 0;
 }
+/* A message of which not all was sent never was. */
+void zu_balance_take_back(struct zu_balance *balance);
 bool zu_balance_has_room(struct zu_balance *balance);
 /* The thread is about to sleep: what it wrote last does not wait for a shard that looks by the clock. */
 void zu_balance_rest(struct zu_balance *balance);

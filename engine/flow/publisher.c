@@ -294,6 +294,23 @@ ZU_HOT int zu_publisher_send(struct zu_pattern *pattern, struct zu_part *part)
     return 0;
 }
 
+/* Those who got the last message: of a burst, it is the one that would be late. With INVERT_MATCHING nobody knows them. */
+void zu_publisher_rest(struct zu_pattern *pattern)
+{
+    struct zu_publisher *publisher = pattern->own;
+    zu_list_each(link, after, &publisher->topics.matched)
+        zu_peer_rest(of_topics(link)->peer);
+}
+
+void zu_publisher_take_back(struct zu_pattern *pattern)
+{
+    struct zu_publisher *publisher = pattern->own;
+    zu_list_each(link, after, &publisher->chosen)
+        zu_pipe_roll_back(of_chosen(link)->peer->out);
+    zu_fan_clear(&publisher->chosen);
+    publisher->inside = false;
+}
+
 size_t zu_publisher_topics(const struct zu_pattern *pattern)
 {
     const struct zu_publisher *publisher = pattern->own;

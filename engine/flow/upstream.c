@@ -163,6 +163,13 @@ void zu_upstream_writable(struct zu_pattern *pattern, struct zu_peer *peer)
     publisher->fan.full = false;
 }
 
+void zu_upstream_rest(struct zu_pattern *pattern)
+{
+    struct zu_upstream *upstream = pattern->own;
+    zu_list_each(link, after, &upstream->all)
+        zu_peer_rest(zu_container_of(link, struct publisher, link)->fan.peer);
+}
+
 size_t zu_upstream_topics(const struct zu_pattern *pattern)
 {
     const struct zu_upstream *upstream = pattern->own;

@@ -30,6 +30,7 @@ void zu_upstream_detach_out(struct zu_pattern *pattern, struct zu_peer *peer);
 void zu_upstream_writable(struct zu_pattern *pattern, struct zu_peer *peer);
 size_t zu_upstream_topics(const struct zu_pattern *pattern);
 int zu_upstream_peek(struct zu_pattern *pattern, struct zu_view *ret_view);
+void zu_upstream_rest(struct zu_pattern *pattern);
 
 /* Tells all to those who are owed it, as far as there is memory. */
 void zu_upstream_make_good(struct zu_upstream *upstream);

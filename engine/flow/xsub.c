@@ -80,6 +80,7 @@ const struct zu_pattern_ops zu_pattern_xsub = {
     .readable = zu_pattern_readable_fair,
     .writable = zu_upstream_writable,
     .send = send,
+    .rest = zu_upstream_rest,
     .peek = zu_upstream_peek,
     .poll = poll,
     .topics = zu_upstream_topics,
