@@ -21,6 +21,7 @@ void zu_balance_init(struct zu_balance *balance)
     zu_list_init(&balance->full);
     balance->inside = NULL;
     balance->dropping = false;
+    balance->unroutable = 0;
     balance->patience_ns = ZU_BALANCE_PATIENCE_NS;
 }
 
@@ -51,6 +52,7 @@ void zu_balance_remove(struct zu_balance *balance, struct zu_peer *peer)
     if (balance->inside == peer) {
         balance->inside = NULL;
         balance->dropping = true;
+        balance->unroutable++;
     }
     if (peer->out_full)
         zu_list_remove(&peer->out_link);

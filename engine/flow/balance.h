@@ -36,6 +36,7 @@ struct zu_balance {
     uint64_t patience_ns;     /* how long a sender that waits may wait for a full kernel buffer, each time; 0 for not at all */
     bool interrupted;         /* a signal came while the last send in vain waited for the kernel */
     bool dropping;            /* that peer died in mid-message: the remaining frames are swallowed */
+    uint64_t unroutable;      /* messages that were accepted and that no peer was given: none that counts them */
 };
 
 void zu_balance_init(struct zu_balance *balance);
