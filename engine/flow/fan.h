@@ -33,8 +33,8 @@ ZU_INLINE bool zu_fan_admits(struct zu_fan_member *member)
 }
 
 /*
- * Gives a large body that is to be shared memory of its own, `body`, which becomes the part's message: zu_fan_write will
- * not fail then. Done before anybody is said to lose the message; not for one that nobody admits. -ENOMEM.
+ * Gives a large body that is to be shared memory of its own, `body`, which becomes the part's message: zu_fan_write
+ * will not fail then. Done before anybody is said to lose the message; not for one that nobody admits. -ENOMEM.
  */
 int zu_fan_own_body(const struct zu_link *chosen, struct zu_part *part, struct zu_msg *body);
 /* Leaves in `chosen` those who admit the message that begins. */

@@ -379,6 +379,7 @@ void zu_pipe_roll_back(struct zu_pipe *pipe)
     if (pipe->w_fed_bytes >= pipe->w_open_bytes)
         pipe->w_fed_bytes -= pipe->w_open_bytes; /* nobody will pass these */
     pipe->w_open_bytes = 0;
+    pipe->w_open_records = 0;
 }
 
 void zu_pipe_end(struct zu_pipe *pipe)

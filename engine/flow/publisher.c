@@ -294,7 +294,7 @@ ZU_HOT int zu_publisher_send(struct zu_pattern *pattern, struct zu_part *part)
     return 0;
 }
 
-/* Those who got the last message: of a burst, it is the one that would be late. With INVERT_MATCHING nobody knows them. */
+/* Those who got the last message: of a burst, that would be late. With INVERT_MATCHING nobody knows them. */
 void zu_publisher_rest(struct zu_pattern *pattern)
 {
     struct zu_publisher *publisher = pattern->own;

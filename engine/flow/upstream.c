@@ -2,7 +2,8 @@
 /*
  * A publisher that comes is told the whole set; from then on, every change. After a lost connection it is told all again,
  * behind a mark that makes void what was still on its way (flow/subscription.h); losses in quick succession may be one
- * note. What is told are records, which no limit holds up. A peer for which there was no memory to tell it the whole set
+ * note. What is told are records, which no limit holds up. A change is told to all; without memory to nobody, and then
+ * it is none. A peer for which there was no memory to tell it the whole set
  * is told all once more when the socket is used next.
  */
 #include "flow/upstream.h"
@@ -207,8 +208,9 @@ static int count(struct zu_upstream *upstream, const struct zu_subscription *sub
 {
     unsigned touched = 0;
     const uint8_t *prefix = subscription->prefix;
-    int err = subscription->on ? zu_topics_add(&upstream->topics, prefix, subscription->size, &upstream->own, &touched)
-                               : zu_topics_remove(&upstream->topics, prefix, subscription->size, &upstream->own, &touched);
+    size_t size = subscription->size;
+    int err = subscription->on ? zu_topics_add(&upstream->topics, prefix, size, &upstream->own, &touched)
+                               : zu_topics_remove(&upstream->topics, prefix, size, &upstream->own, &touched);
     if (err && err != -ENOENT)
         return err;
     return subscription->on || always || (!err && (touched & ZU_TOPIC_OWN));
