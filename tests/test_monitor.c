@@ -641,7 +641,7 @@ static unsigned count_whole(void *reader)
     char bytes[8];
     unsigned frames = 0;
     while (frame_try(reader, bytes, sizeof bytes) >= 0)
-        cr_assert_eq(kit_get(reader, ZMQ_RCVMORE), ++frames % 2);
+        cr_assert_eq((unsigned)kit_get(reader, ZMQ_RCVMORE), ++frames % 2);
     return frames / 2;
 }
 
