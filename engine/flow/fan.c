@@ -42,19 +42,21 @@ static bool is_shared(const struct zu_part *part)
     return !part->msg && part->size > ZU_PIPE_COPY_MAX;
 }
 
-static int own_body(struct zu_part *part, struct zu_msg *body)
+static ZU_COLD int own_body(struct zu_part **part, struct zu_fan_body *body)
 {
-    int err = zu_msg_init_size(body, part->size);
+    int err = zu_msg_init_size(&body->msg, (*part)->size);
     if (err)
         return err;
-    memcpy(zu_msg_data(body), part->data, part->size);
-    part->msg = body;
+    memcpy(zu_msg_data(&body->msg), (*part)->data, (*part)->size);
+    body->part = **part;
+    body->part.msg = &body->msg;
+    *part = &body->part;
     return 0;
 }
 
-int zu_fan_own_body(const struct zu_link *chosen, struct zu_part *part, struct zu_msg *body)
+int zu_fan_own_body(const struct zu_link *chosen, struct zu_part **part, struct zu_fan_body *body)
 {
-    return is_shared(part) && anybody_admits(chosen) ? own_body(part, body) : 0;
+    return is_shared(*part) && anybody_admits(chosen) ? own_body(part, body) : 0;
 }
 
 void zu_fan_admit_chosen(struct zu_link *chosen)
@@ -111,13 +113,12 @@ static void write_all(struct zu_link *chosen, const struct zu_part *part, struct
 
 int zu_fan_write(struct zu_link *chosen, struct zu_part *part)
 {
-    struct zu_msg body;
-    struct zu_part own = *part; /* on failure the caller's is as it was */
-    int err = is_shared(part) && !zu_list_is_empty(chosen) ? own_body(&own, &body) : 0;
+    struct zu_fan_body body;
+    int err = is_shared(part) && !zu_list_is_empty(chosen) ? own_body(&part, &body) : 0;
     if (err)
         return err;
-    write_all(chosen, &own, own.msg);
-    zu_part_drop(&own);
+    write_all(chosen, part, part->msg);
+    zu_part_drop(part);
     if (!part->more)
         zu_fan_clear(chosen);
     return 0;

@@ -246,12 +246,12 @@ static bool matched_have_room(struct zu_publisher *publisher, uint64_t patience_
 }
 
 /* What fails does so before anybody has lost the message. */
-static int begin(struct zu_publisher *publisher, struct zu_part *part, struct zu_msg *body)
+static int begin(struct zu_publisher *publisher, struct zu_part **part, struct zu_fan_body *body)
 {
     bool drops = !publisher->pattern->options->xpub_nodrop;
     zu_fan_clear(&publisher->chosen);
-    choose(publisher, part);
-    int err = drops || all_have_room(publisher, patience_for(publisher, part)) ? 0 : -EAGAIN;
+    choose(publisher, *part);
+    int err = drops || all_have_room(publisher, patience_for(publisher, *part)) ? 0 : -EAGAIN;
     if (!err)
         err = zu_fan_own_body(&publisher->chosen, part, body);
     if (err)
@@ -263,11 +263,10 @@ static int begin(struct zu_publisher *publisher, struct zu_part *part, struct zu
 
 static ZU_COLD int send_slowly(struct zu_publisher *publisher, struct zu_part *part)
 {
-    struct zu_part own = *part; /* on failure the caller's is as it was */
-    struct zu_msg body;
-    int err = publisher->inside ? 0 : begin(publisher, &own, &body);
+    struct zu_fan_body body;
+    int err = publisher->inside ? 0 : begin(publisher, &part, &body);
     if (!err)
-        err = zu_fan_write(&publisher->chosen, &own);
+        err = zu_fan_write(&publisher->chosen, part);
     if (err)
         return err;
     publisher->inside = part->more;

@@ -26,8 +26,8 @@ static int send_alone(struct zu_pattern *pattern, struct zu_part *part, const st
 static int send_among(struct zu_upstream *upstream, struct zu_part *part, bool first,
                       const struct zu_subscription *request)
 {
-    struct zu_part own = *part;
-    struct zu_msg body;
+    struct zu_part *own = part;
+    struct zu_fan_body body;
     if (first)
         zu_upstream_choose(upstream);
     int err = first || request ? zu_fan_own_body(&upstream->chosen, &own, &body) : 0;
@@ -36,9 +36,9 @@ static int send_among(struct zu_upstream *upstream, struct zu_part *part, bool f
     else if (!err && first)
         zu_fan_admit_chosen(&upstream->chosen);
     if (!err)
-        return zu_fan_write(&upstream->chosen, &own);
-    if (own.msg != part->msg)
-        zu_part_drop(&own);
+        return zu_fan_write(&upstream->chosen, own);
+    if (own != part)
+        zu_part_drop(own);
     if (first)
         zu_fan_clear(&upstream->chosen);
     return err;
