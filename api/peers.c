@@ -38,3 +38,17 @@ int zuring_peers(void *handle, struct zuring_peer_counts *counts, size_t *count)
         zu_free(own, room * sizeof *own);
     return 0;
 }
+
+int zuring_unroutable(void *handle, uint64_t *count)
+{
+    struct zu_socket *socket = api_socket(handle);
+    if (!socket)
+        return -1;
+    if (!count)
+        return api_result(-EFAULT);
+    int err = zu_socket_enter(socket);
+    if (err)
+        return api_result(err);
+    *count = socket->pattern.out.unroutable;
+    return 0;
+}

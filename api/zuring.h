@@ -75,7 +75,7 @@ ZURING_EXPORT const char *zuring_version(void);
 struct zuring_peer_counts {
     uint64_t sent_accepted;   /* sends that succeeded */
     uint64_t sent_handed;     /* of these, wholly taken by the kernel, or by the receiving program (inproc) */
-    uint64_t sent_dropped;    /* of these, lost because the peer went away for good */
+    uint64_t sent_dropped;    /* of these, lost: the peer went away for good, or was full where that drops */
     uint64_t sent_queued;     /* of these, still here; never more than the HWM */
     uint64_t received;        /* messages that have arrived whole */
     uint64_t taken;           /* of these, received by the program */
@@ -89,6 +89,15 @@ struct zuring_peer_counts {
  * 0, or -1 with errno ENOTSOCK (no socket), ETERM, EFAULT (NULL count, or NULL counts with room), ENOMEM. zuring's own.
  */
 ZURING_EXPORT int zuring_peers(void *socket, struct zuring_peer_counts *counts, size_t *count);
+
+/*
+ * How many messages the socket has accepted and given to nobody since it was made, so that no peer's row counts them: a
+ * ROUTER's to a name that nobody has (without ROUTER_MANDATORY) or without any body, a REP's reply to one that has gone, a
+ * STREAM's lone frame, and whatever was cut short when its peer went. What a PUB sends and nobody wants is no such message.
+ * Call it from the thread that uses the socket.
+ * 0, or -1 with errno ENOTSOCK, ETERM, EFAULT (NULL count). zuring's own.
+ */
+ZURING_EXPORT int zuring_unroutable(void *socket, uint64_t *count);
 
 /*
  * How many events of the socket (zmq_socket_monitor) were wanted and given up since it was made: nobody was connected to the

@@ -4,6 +4,7 @@
  * stock library by monitor_compare.py.
  */
 #include "link/watch.h"
+#include "mem/alloc.h"
 #include "rawpeer.h"
 #include "zuring.h"
 
@@ -632,4 +633,47 @@ Test(monitor, comes_and_goes_while_connections_do)
     pthread_join(thread, NULL);
     KIT_OK(zmq_close(server));
     KIT_OK(zmq_ctx_term(context));
+}
+
+/* Events of version 1 that can be read, each of which must be whole; names may be long. */
+static unsigned count_whole(void *reader)
+{
+    char bytes[8];
+    unsigned frames = 0;
+    while (frame_try(reader, bytes, sizeof bytes) >= 0)
+        cr_assert_eq((unsigned)kit_get(reader, ZMQ_RCVMORE), ++frames % 2);
+    return frames / 2;
+}
+
+/* A name may be long enough to need memory that is not there: that event is lost whole, and the next one is whole. */
+Test(monitor, an_event_that_finds_no_memory_leaves_nothing_behind)
+{
+    static char long_name[60000] = "tcp://";
+    static const int types[] = {ZMQ_PAIR, ZMQ_PUB, ZMQ_PUSH}, readers[] = {ZMQ_PAIR, ZMQ_SUB, ZMQ_PULL};
+    memset(long_name + 6, 'x', sizeof long_name - 7);
+    for (int t = 0; t < 3; t++) {
+        void *context = zmq_ctx_new(), *server = kit_socket(context, ZMQ_PULL);
+        KIT_OK(zmq_socket_monitor_versioned(server, "inproc://odd", ZMQ_EVENT_BIND_FAILED, 1, types[t]));
+        void *reader = reader_new(context, "inproc://odd", readers[t]);
+        if (readers[t] == ZMQ_SUB)
+            KIT_OK(zmq_setsockopt(reader, ZMQ_SUBSCRIBE, "", 0));
+        cr_assert_lt(zmq_bind(server, "tcp://x"), 0);
+        cr_assert_eq(count_whole(reader), 1u);
+        for (unsigned from = 1; from < 8; from++) {
+            uint64_t before = dropped(server);
+            size_t end = sizeof long_name - 1 - from * 4000; /* of another size: what was freed does not fit */
+            long_name[end] = 0;
+            zu_alloc_fail_from = from;
+            cr_assert_lt(zmq_bind(server, long_name), 0);
+            zu_alloc_fail_from = 0;
+            long_name[end] = 'x';
+            bool is_told = errno != ENOMEM && dropped(server) == before;
+            cr_assert_lt(zmq_bind(server, "tcp://x"), 0);
+            cr_assert_eq(count_whole(reader), 1u + is_told, "type %d, piece %u", types[t], from);
+        }
+        cr_assert_gt(dropped(server), 0u);
+        KIT_OK(zmq_close(server));
+        KIT_OK(zmq_close(reader));
+        KIT_OK(zmq_ctx_term(context));
+    }
 }

@@ -192,6 +192,52 @@ Test(pipe_record, unread_records_are_bounded_and_their_reader_wakes_the_feeder)
     zu_pipe_leave(pipe);
 }
 
+static void feed(struct zu_pipe *pipe, const void *bytes, size_t size)
+{
+    struct zu_feed_want want = {0};
+    cr_assert_eq(zu_pipe_feed_bytes(pipe, bytes, size, &limits, &want), 0);
+    if (!want.size)
+        return;
+    struct zu_buf *large = zu_buf_new(want.size);
+    cr_assert_eq(zu_pipe_large_begin(pipe, large->data, want.size), size - ZU_FRAME_HEAD_MAX);
+    zu_pipe_large_end(pipe, large, want.size);
+}
+
+/* Those of a message that is never finished would hold the feeder up for good; so would those of one that is to be. */
+Test(pipe_record, records_within_a_message_count_once_it_is_whole)
+{
+    enum { LARGE = 60000 };
+    static const size_t sizes[] = {250, LARGE};
+    for (int s = 0; s < 2; s++) {
+        static uint8_t record[LARGE + ZU_FRAME_HEAD_MAX];
+        size_t head = zu_frame_encode(record, ZU_FRAME_COMMAND, sizes[s]), count = ZU_PIPE_FED_MAX / sizes[s] + 1;
+        record[head] = 'R';
+        struct zu_pipe *pipe = pipe_with_ears(&ears, 5);
+        for (int round = 0; round < 2; round++) {
+            feed(pipe, "\1\1x", 3);
+            for (size_t i = 0; i < count; i++)
+                feed(pipe, record, s ? 100 : head + sizes[s]); /* a large one comes in two pieces */
+            cr_assert_not(zu_pipe_feed_is_full(pipe));
+            if (round == 0)
+                zu_pipe_roll_back(pipe);
+        }
+        feed(pipe, "\0\1x\1\1x", 6);
+        cr_assert(zu_pipe_feed_is_full(pipe));
+        struct zu_view view;
+        for (size_t i = 0; i < count + 2; i++) {
+            cr_assert_eq(zu_pipe_peek_any(pipe, &view), 0);
+            if (view.flags & ZU_FRAME_COMMAND)
+                zu_pipe_pop_record(pipe, &view);
+            else
+                zu_pipe_pop(pipe, &view);
+        }
+        cr_assert_eq(zu_pipe_peek_any(pipe, &view), -EAGAIN);
+        cr_assert_not(zu_pipe_feed_is_full(pipe));
+        zu_pipe_end(pipe);
+        zu_pipe_leave(pipe);
+    }
+}
+
 /* Records and messages by turns, some by reference. Returns the bytes of all. */
 static void write_mixture(struct zu_pipe *pipe, unsigned count, _Atomic unsigned *frees)
 {

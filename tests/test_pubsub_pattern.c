@@ -5,6 +5,7 @@
  */
 #include <criterion/criterion.h>
 
+#include "flow/pipe_wake.h"
 #include "flow/publisher.h"
 #include "flow/record.h"
 #include "flow/upstream.h"
@@ -332,7 +333,8 @@ Test(pubsub_pattern, who_could_not_be_told_for_want_of_memory_is_told_later)
             struct zu_peer *peer = epoch == 2 ? attached(0, 0) : peer_make(0, 0);
             for (int i = 0; i < COUNT; i++) {
                 memset(prefix[i], 'a' + i, SIZE);
-                cr_assert_eq(zu_upstream_change(pattern.own, prefix[i], SIZE, true, false), 0);
+                struct zu_subscription subscription = {.prefix = (uint8_t *)prefix[i], .size = SIZE, .on = true};
+                cr_assert_eq(zu_upstream_change(pattern.own, &subscription, false), 0);
             }
             struct zu_chunk *pool = pool_empty();
             zu_alloc_fail_from = from + (epoch == 1); /* its role, the first piece, there is */
@@ -360,6 +362,175 @@ Test(pubsub_pattern, who_could_not_be_told_for_want_of_memory_is_told_later)
             zu_pattern_fini(&pattern);
         }
     }
+}
+
+/* A send that is tried again, for want of memory for the body that all share. */
+Test(pubsub_pattern, who_is_full_loses_a_message_once)
+{
+    static char body[300000] = "x";
+    for (unsigned t = 0; t < 4; t += t == 1 ? 2 : 1) { /* PUB, XPUB, XSUB */
+        peers_begin(types[t]);
+        struct zu_peer *full = attached(1, 0), *roomy = attached(0, 0);
+        if (types[t]->is_subscribed_to) {
+            far_subscribe(full, true, NULL, 0);
+            far_subscribe(roomy, true, NULL, 0);
+        }
+        cr_assert_eq(near_send(7, false), 0);
+        for (int more = 1; more >= 0; more--) {
+            struct zu_part part = {.data = body, .size = sizeof body >> t, .more = more}; /* what was freed before does not fit */
+            for (int i = 0; i < 3; i++) {
+                zu_alloc_fail_from = 1;
+                cr_assert_eq(pattern.ops->send(&pattern, &part), -ENOMEM);
+                zu_alloc_fail_from = 0;
+                cr_assert(part.data == body && !part.msg);
+            }
+            cr_assert_eq(pattern.ops->send(&pattern, &part), 0);
+            cr_assert_eq(full->out_dropped, 1u);
+        }
+        cr_assert_eq(far_next(roomy), 7);
+        cr_assert_eq(zu_pipe_count(roomy->out).accepted, 2u);
+        end(full);
+        end(roomy);
+        zu_pattern_fini(&pattern);
+    }
+}
+
+static unsigned flushes;
+
+static void flush_note(struct zu_peer *peer, uint64_t patience_ns)
+{
+    cr_assert_eq(patience_ns, 0u);
+    flushes |= 1u << (uintptr_t)peer->endpoint;
+}
+
+/* Who is sent what lies there when the thread goes to sleep, a bit each. */
+static unsigned rest_flushes(void)
+{
+    flushes = 0;
+    pattern.ops->rest(&pattern);
+    return flushes;
+}
+
+Test(pubsub_pattern, a_thread_that_rests_hands_over_what_it_wrote_last)
+{
+    static const struct zu_peer_ops ops = {.flush = flush_note};
+    uint64_t one = 5;
+    for (unsigned t = 0; t < 4; t += t == 1 ? 2 : 1) { /* PUB, XPUB, XSUB */
+        peers_begin(types[t]);
+        struct zu_peer *peers[3];
+        for (uintptr_t i = 0; i < 3; i++) {
+            peers[i] = attached(0, 0);
+            peers[i]->ops = &ops;
+            peers[i]->endpoint = (void *)i;
+            if (types[t]->is_subscribed_to)
+                far_subscribe(peers[i], true, &one, i ? 8 : 0);
+        }
+        cr_assert_eq(near_send(5, false), 0);
+        cr_assert_eq(rest_flushes(), 0u, "the note is on its way");
+        for (int i = 0; i < 3; i++) {
+            cr_assert_eq(far_next(peers[i]), 5);
+            zu_pipe_reader_poll(peers[i]->out);
+        }
+        cr_assert_eq(rest_flushes(), 0u, "all of it has been taken");
+        cr_assert_eq(near_send(5, false), 0);
+        cr_assert_eq(rest_flushes(), 7u);
+        cr_assert_eq(near_send(2, true), 0);
+        cr_assert_eq(near_send(2, false), 0);
+        cr_assert_eq(rest_flushes() & 1, 1u);
+        end(peers[1]);
+        cr_assert_eq(near_send(5, false), 0);
+        cr_assert_eq(rest_flushes(), 5u);
+        end(peers[0]);
+        cr_assert_eq(rest_flushes(), 4u);
+        end(peers[2]);
+        cr_assert_eq(rest_flushes(), 0u);
+        zu_pattern_fini(&pattern);
+    }
+}
+
+/* What the far end was told since the last look, in all: 1 for each SUBSCRIBE, -1 for each CANCEL. */
+static int told(struct zu_peer *peer)
+{
+    struct zu_view view;
+    struct zu_subscription subscription;
+    int sum = 0;
+    while (zu_pipe_peek_any(peer->out, &view) == 0) {
+        if (!(view.flags & ZU_FRAME_COMMAND)) {
+            if (zu_subscription_of_frame(view.data, view.size, &subscription))
+                sum += subscription.on ? 1 : -1;
+            zu_pipe_pop(peer->out, &view);
+            continue;
+        }
+        if (zu_subscription_of_record(&view, &subscription))
+            sum += subscription.on ? 1 : -1;
+        zu_pipe_pop_record(peer->out, &view);
+    }
+    return sum;
+}
+
+/* One frame of XSUB, or one option of SUB. */
+static int change(bool by_message, bool on, bool more, const char *prefix, size_t size)
+{
+    static char frame[40001];
+    frame[0] = on;
+    memcpy(frame + 1, prefix, size);
+    struct zu_part part = {.data = frame, .size = size + 1, .more = more};
+    return by_message ? pattern.ops->send(&pattern, &part) : pattern.ops->subscribe(&pattern, prefix, size, on);
+}
+
+/*
+ * Several publishers, and whichever piece of memory is missing: either all are told and the set has changed, or nobody
+ * was and it has not. Small prefixes and large ones; alone, and as a frame of a message.
+ */
+Test(pubsub_pattern, a_change_without_memory_changes_nothing)
+{
+    enum { PEERS = 3 };
+    static char prefix[40000];
+    static const size_t sizes[] = {3, 9000, 40000};
+    unsigned failed = 0;
+    for (unsigned way = 0; way < 3 * 2 * 3; way++) {
+        unsigned how = way % 3; /* SUB; XSUB; XSUB, in a message of two frames */
+        bool on = way / 3 % 2;
+        size_t size = sizes[way / 6];
+        for (unsigned from = 1; from < 12; from++) {
+            peers_begin(how ? &zu_pattern_xsub : &zu_pattern_sub);
+            struct zu_peer *peers[PEERS];
+            for (int i = 0; i < PEERS; i++)
+                peers[i] = attached(i == 2, 0);
+            if (!on)
+                cr_assert_eq(change(how, true, false, prefix, size), 0);
+            for (int i = 0; i < PEERS; i++)
+                told(peers[i]);
+            if (how)
+                cr_assert_eq(near_send(99, false), 0); /* the last one is full */
+            uint64_t dropped = peers[2]->out_dropped;
+            struct zu_chunk *pool = pool_empty();
+            zu_alloc_fail_from = from;
+            int err = change(how, on, how == 2, prefix, size);
+            zu_alloc_fail_from = 0;
+            pool_refill(pool);
+            failed += err != 0;
+            cr_assert_eq(zu_upstream_topics(&pattern), (err == 0) == on);
+            if (err)
+                cr_assert_eq(peers[2]->out_dropped, dropped);
+            for (int i = 0; i < PEERS; i++)
+                cr_assert(!err || told(peers[i]) == 0, "way %u, piece %u", way, from);
+            if (err)
+                cr_assert_eq(change(how, on, how == 2, prefix, size), 0);
+            if (how == 2)
+                cr_assert_eq(near_send(99, false), 0);
+            cr_assert_eq(zu_upstream_topics(&pattern), (size_t)on);
+            for (int i = 0; i < PEERS; i++)
+                cr_assert_eq(told(peers[i]), on ? 1 : -1, "way %u, piece %u, peer %d", way, from, i);
+            if (on)
+                cr_assert_eq(change(how, false, false, prefix, size), 0);
+            cr_assert_eq(zu_upstream_topics(&pattern), 0u);
+            for (int i = 0; i < PEERS; i++)
+                end(peers[i]);
+            zu_pattern_fini(&pattern);
+        }
+    }
+    cr_assert_gt(failed, 10u);
 }
 
 Test(pubsub_pattern, what_was_accepted_is_given_and_what_was_not_is_passed_over)

@@ -224,6 +224,32 @@ Test(router, connect_routing_id_is_for_one_connect)
     }
 }
 
+/* As libzmq does it: where no peer is made at once, the name waits for the next connect that makes one. */
+Test(router, connect_routing_id_is_for_a_peer_that_is_made_at_once)
+{
+    void *context = zmq_ctx_new();
+    void *router = kit_socket(context, ZMQ_ROUTER), *later = kit_socket(context, ZMQ_DEALER);
+    void *at_once = kit_socket(context, ZMQ_DEALER);
+    char text[KIT_ENDPOINT_SIZE];
+    set_id(later, "later");
+    kit_bind(later, "tcp", text);
+    kit_set(router, ZMQ_ROUTER_MANDATORY, 1);
+    kit_set(router, ZMQ_IMMEDIATE, 1);
+    KIT_OK(zmq_setsockopt(router, ZMQ_CONNECT_ROUTING_ID, "x", 1));
+    KIT_OK(zmq_connect(router, text));
+    KIT_UNTIL((kit_poke(), zmq_socket_get_peer_state(router, "later", 5) >= 0));
+    KIT_FAILS(EHOSTUNREACH, zmq_send(router, "x", 1, ZMQ_SNDMORE));
+    kit_set(router, ZMQ_IMMEDIATE, 0);
+    kit_bind(at_once, "tcp", text);
+    KIT_OK(zmq_connect(router, text));
+    send_to(router, "x", "found");
+    kit_recv_text(at_once, "found");
+    KIT_OK(zmq_close(router));
+    KIT_OK(zmq_close(later));
+    KIT_OK(zmq_close(at_once));
+    KIT_OK(zmq_ctx_term(context));
+}
+
 Test(router, probes)
 {
     for (int t = 0; t < KIT_TRANSPORTS; t++) {

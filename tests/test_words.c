@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What sockets say, or hear, of themselves when peers come and go: HELLO, DISCONNECT and HICCUP messages, ROUTER_NOTIFY. */
 #include "rawpeer.h"
+#include "zuring.h"
 
 static void set_text(void *socket, int option, const char *text)
 {
@@ -197,6 +198,63 @@ Test(words, they_come_from_the_connection_that_they_are_about)
         cr_assert(from && from[0] == name, "%s", from);
         KIT_OK(zmq_msg_close(&msg));
     }
+    close(listener);
+    KIT_OK(zmq_close(dealer));
+    KIT_OK(zmq_ctx_term(context));
+}
+
+/* Who does not read finds out when it sends. Returns the next connection. `fd` -1: there is none yet. */
+static int lose(void *dealer, int fd, int listener)
+{
+    uint8_t heard[512];
+    if (fd >= 0)
+        close(fd);
+    while (!raw_wait(listener, 1))
+        (void)zmq_send(dealer, "x", 1, ZMQ_DONTWAIT);
+    fd = raw_accept(listener);
+    raw_say(fd, RAW_GREETING RAW_READY_ROUTER, RAW_GREETING_SIZE + sizeof RAW_READY_ROUTER - 1);
+    raw_hear(fd, heard, 64 + 2);
+    raw_hear(fd, heard, heard[65]);
+    (void)zmq_send(dealer, "x", 1, ZMQ_DONTWAIT);
+    raw_hear(fd, heard, 1); /* it is ready */
+    return fd;
+}
+
+static uint64_t only_received(void *socket)
+{
+    struct zuring_peer_counts counts;
+    size_t count = 1;
+    KIT_OK(zuring_peers(socket, &counts, &count));
+    return counts.received_queued;
+}
+
+/* A reader who stays away finds as many as its limit allows, however many connections were lost; and one beyond it. */
+Test(words, what_is_said_of_losses_does_not_pile_up)
+{
+    void *context = zmq_ctx_new();
+    void *dealer = kit_socket(context, ZMQ_DEALER);
+    char text[KIT_ENDPOINT_SIZE];
+    int listener = raw_listen(text);
+    set_text(dealer, ZMQ_HICCUP_MSG, "hiccup");
+    kit_set(dealer, ZMQ_RECONNECT_IVL, 1);
+    kit_set(dealer, ZMQ_RCVHWM, 2);
+    KIT_OK(zmq_connect(dealer, text));
+    int fd = lose(dealer, -1, listener);
+    for (int i = 0; i < 10; i++)
+        fd = lose(dealer, fd, listener);
+    for (int i = 0; i < 2; i++)
+        kit_recv_text(dealer, "hiccup");
+    cr_assert_not(kit_readable(dealer, 10));
+    raw_say(fd, "\0\1a\0\1b\0\1c", 9);
+    KIT_UNTIL((kit_poke(), only_received(dealer) >= 3));
+    for (int i = 0; i < 4; i++)
+        fd = lose(dealer, fd, listener);
+    static const char *const expected[] = {"a", "b", "c", "hiccup"};
+    for (int i = 0; i < 4; i++)
+        kit_recv_text(dealer, expected[i]);
+    cr_assert_not(kit_readable(dealer, 10));
+    close(fd);
+    kit_recv_text(dealer, "hiccup");
     close(listener);
     KIT_OK(zmq_close(dealer));
     KIT_OK(zmq_ctx_term(context));

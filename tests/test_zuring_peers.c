@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* zuring_peers: at rest, accepted = handed + dropped + queued for every peer. */
+/* zuring_peers: at rest, accepted = handed + dropped + queued for every peer; and what no peer counts. */
 #include <errno.h>
 #include <zuring.h>
 
@@ -59,4 +59,74 @@ Test(zuring_peers, queued_without_a_connection_and_bad_arguments)
     cr_assert_eq(errno, ENOTSOCK);
     zmq_close(push);
     zmq_ctx_term(context);
+}
+
+static uint64_t unroutable(void *socket)
+{
+    uint64_t count;
+    KIT_OK(zuring_unroutable(socket, &count));
+    return count;
+}
+
+/* Each row a message that is accepted, and who counts it. */
+Test(zuring_peers, what_goes_to_nobody_is_counted)
+{
+    void *context = zmq_ctx_new();
+    void *router = kit_socket(context, ZMQ_ROUTER), *dealer = kit_socket(context, ZMQ_DEALER);
+    kit_set(router, ZMQ_SNDHWM, 1);
+    kit_set(dealer, ZMQ_RCVHWM, 1);
+    KIT_OK(zmq_setsockopt(dealer, ZMQ_ROUTING_ID, "me", 2));
+    KIT_OK(zmq_bind(router, "inproc://routes"));
+    KIT_OK(zmq_connect(dealer, "inproc://routes"));
+    static const char *const to[] = {"you", "me", "you", "me", "me", "you"};
+    for (int i = 0; i < 6; i++) {
+        kit_send_text(router, to[i], ZMQ_SNDMORE);
+        kit_send_text(router, "a", ZMQ_SNDMORE);
+        kit_send_text(router, "b", 0);
+    }
+    kit_send_text(router, "me", 0);
+    struct zuring_peer_counts counts = only_peer(router);
+    cr_assert_eq(counts.sent_accepted, 3u);
+    cr_assert_eq(counts.sent_dropped, 1u);
+    sum_holds(&counts);
+    cr_assert_eq(unroutable(router), 4u);
+    kit_set(router, ZMQ_ROUTER_MANDATORY, 1);
+    KIT_FAILS(EHOSTUNREACH, zmq_send(router, "you", 3, ZMQ_SNDMORE));
+    for (int i = 0; i < 4; i++)
+        kit_recv_text(dealer, i % 2 ? "b" : "a");
+    kit_send_text(router, "me", ZMQ_SNDMORE);
+    cr_assert_eq(unroutable(router), 4u);
+    KIT_OK(zmq_close(dealer));
+    cr_assert_eq(unroutable(router), 5u, "cut short");
+    kit_send_text(router, "a", 0);
+    cr_assert_eq(unroutable(router), 5u);
+    KIT_FAILS(EFAULT, zuring_unroutable(router, NULL));
+    KIT_FAILS(ENOTSOCK, zuring_unroutable(NULL, NULL));
+    KIT_OK(zmq_close(router));
+    KIT_OK(zmq_ctx_term(context));
+}
+
+/* A reply whose asker has gone, and a message of a DEALER that was begun for one. */
+Test(zuring_peers, what_was_for_one_that_has_gone_is_counted)
+{
+    void *context = zmq_ctx_new();
+    void *rep = kit_socket(context, ZMQ_REP), *req = kit_socket(context, ZMQ_REQ);
+    KIT_OK(zmq_bind(rep, "inproc://asked"));
+    KIT_OK(zmq_connect(req, "inproc://asked"));
+    kit_send_text(req, "?", 0);
+    kit_recv_text(rep, "?");
+    KIT_OK(zmq_close(req));
+    kit_send_text(rep, "!", ZMQ_SNDMORE);
+    kit_send_text(rep, "!", 0);
+    cr_assert_eq(unroutable(rep), 1u);
+    void *dealer = kit_socket(context, ZMQ_DEALER), *other = kit_socket(context, ZMQ_DEALER);
+    KIT_OK(zmq_bind(other, "inproc://other"));
+    KIT_OK(zmq_connect(dealer, "inproc://other"));
+    kit_send_text(dealer, "half", ZMQ_SNDMORE);
+    KIT_OK(zmq_close(other));
+    kit_send_text(dealer, "swallowed", 0);
+    cr_assert_eq(unroutable(dealer), 1u);
+    KIT_OK(zmq_close(dealer));
+    KIT_OK(zmq_close(rep));
+    KIT_OK(zmq_ctx_term(context));
 }

@@ -79,11 +79,11 @@ static void put(struct zu_monitor *monitor, enum zu_event event, const uint64_t 
 {
     if (monitor->format->write(monitor->out, event, values, count, names) == 0)
         return;
-    struct zu_balance *balance = &monitor->out->pattern.out;
-    if (balance->inside)
-        zu_pipe_roll_back(balance->inside->out);
-    balance->inside = NULL;
-    balance->dropping = false;
+    struct zu_pattern *pattern = &monitor->out->pattern;
+    if (pattern->ops->take_back)
+        pattern->ops->take_back(pattern);
+    else
+        zu_balance_take_back(&pattern->out);
     atomic_fetch_add_explicit(&monitor->dropped, 1, memory_order_relaxed);
 }
 

@@ -21,6 +21,7 @@ void zu_balance_init(struct zu_balance *balance)
     zu_list_init(&balance->full);
     balance->inside = NULL;
     balance->dropping = false;
+    balance->unroutable = 0;
     balance->patience_ns = ZU_BALANCE_PATIENCE_NS;
 }
 
@@ -51,6 +52,7 @@ void zu_balance_remove(struct zu_balance *balance, struct zu_peer *peer)
     if (balance->inside == peer) {
         balance->inside = NULL;
         balance->dropping = true;
+        balance->unroutable++;
     }
     if (peer->out_full)
         zu_list_remove(&peer->out_link);
@@ -167,6 +169,14 @@ void zu_balance_rest(struct zu_balance *balance)
         return;
     struct zu_link *last = balance->turn->prev == &balance->writable ? balance->writable.prev : balance->turn->prev;
     zu_peer_rest(zu_container_of(last, struct zu_peer, out_link));
+}
+
+void zu_balance_take_back(struct zu_balance *balance)
+{
+    if (balance->inside)
+        zu_pipe_roll_back(balance->inside->out);
+    balance->inside = NULL;
+    balance->dropping = false;
 }
 
 bool zu_balance_has_room(struct zu_balance *balance)

@@ -36,6 +36,7 @@ struct zu_balance {
     uint64_t patience_ns;     /* how long a sender that waits may wait for a full kernel buffer, each time; 0 for not at all */
     bool interrupted;         /* a signal came while the last send in vain waited for the kernel */
     bool dropping;            /* that peer died in mid-message: the remaining frames are swallowed */
+    uint64_t unroutable;      /* messages that were accepted and that no peer was given: none that counts them */
 };
 
 void zu_balance_init(struct zu_balance *balance);
@@ -60,6 +61,8 @@ ZU_INLINE int zu_balance_send(struct zu_balance *balance, struct zu_part *part)
     zu_balance_turn(balance, peer);
     return 0;
 }
+/* A message of which not all was sent never was. */
+void zu_balance_take_back(struct zu_balance *balance);
 bool zu_balance_has_room(struct zu_balance *balance);
 /* The thread is about to sleep: what it wrote last does not wait for a shard that looks by the clock. */
 void zu_balance_rest(struct zu_balance *balance);

@@ -20,6 +20,54 @@ ZU_COLD bool zu_fan_has_room_slowly(struct zu_fan_member *member, uint64_t patie
     return zu_peer_make_room(member->peer, patience_ns) || !zu_pipe_writer_sleep(member->peer->out);
 }
 
+static struct zu_fan_member *of_chosen(struct zu_link *link)
+{
+    return zu_container_of(link, struct zu_fan_member, chosen);
+}
+
+/* Or has admitted it. */
+static bool anybody_admits(const struct zu_link *chosen)
+{
+    zu_list_each(link, after, chosen)
+    {
+        struct zu_fan_member *member = of_chosen(link);
+        if (member->peer->out->w_inside || (!member->full && zu_fan_has_room(member, 0)))
+            return true;
+    }
+    return false;
+}
+
+static bool is_shared(const struct zu_part *part)
+{
+    return !part->msg && part->size > ZU_PIPE_COPY_MAX;
+}
+
+static ZU_COLD int own_body(struct zu_part **part, struct zu_fan_body *body)
+{
+    int err = zu_msg_init_size(&body->msg, (*part)->size);
+    if (err)
+        return err;
+    memcpy(zu_msg_data(&body->msg), (*part)->data, (*part)->size);
+    body->part = **part;
+    body->part.msg = &body->msg;
+    *part = &body->part;
+    return 0;
+}
+
+int zu_fan_own_body(const struct zu_link *chosen, struct zu_part **part, struct zu_fan_body *body)
+{
+    return is_shared(*part) && anybody_admits(chosen) ? own_body(part, body) : 0;
+}
+
+void zu_fan_admit_chosen(struct zu_link *chosen)
+{
+    zu_list_each(link, after, chosen)
+    {
+        if (!zu_fan_admits(of_chosen(link)))
+            zu_list_remove(link);
+    }
+}
+
 static ZU_COLD void lose(struct zu_fan_member *member)
 {
     zu_pipe_roll_back(member->peer->out);
@@ -55,7 +103,7 @@ static void write_all(struct zu_link *chosen, const struct zu_part *part, struct
 {
     zu_list_each(link, after, chosen)
     {
-        struct zu_fan_member *member = zu_container_of(link, struct zu_fan_member, chosen);
+        struct zu_fan_member *member = of_chosen(link);
         if (zu_unlikely(write_frame(member->peer->out, part, msg) < 0))
             lose(member);
         else if (!part->more && zu_unlikely(member->peer->out->w_flush_due))
@@ -65,21 +113,12 @@ static void write_all(struct zu_link *chosen, const struct zu_part *part, struct
 
 int zu_fan_write(struct zu_link *chosen, struct zu_part *part)
 {
-    struct zu_msg body;
-    struct zu_msg *msg = part->msg;
-    bool shares = !msg && part->size > ZU_PIPE_COPY_MAX && !zu_list_is_empty(chosen);
-    if (shares) {
-        int err = zu_msg_init_size(&body, part->size);
-        if (err)
-            return err;
-        memcpy(zu_msg_data(&body), part->data, part->size);
-        msg = &body;
-    }
-    write_all(chosen, part, msg);
-    if (shares)
-        zu_msg_close(&body);
-    else
-        zu_part_drop(part);
+    struct zu_fan_body body;
+    int err = is_shared(part) && !zu_list_is_empty(chosen) ? own_body(&part, &body) : 0;
+    if (err)
+        return err;
+    write_all(chosen, part, part->msg);
+    zu_part_drop(part);
     if (!part->more)
         zu_fan_clear(chosen);
     return 0;

@@ -32,6 +32,19 @@ ZU_INLINE bool zu_fan_admits(struct zu_fan_member *member)
     return false;
 }
 
+/* A large body that is shared by all who get it: the part in place of the caller's, and its message. */
+struct zu_fan_body {
+    struct zu_part part; /* the same, with `msg` */
+    struct zu_msg msg;   /* a copy of the caller's bytes */
+};
+
+/*
+ * If the part is such a one, and somebody admits it, `*part` becomes that of `body`: zu_fan_write will not fail then. Done
+ * before anybody is said to lose the message. -ENOMEM.
+ */
+int zu_fan_own_body(const struct zu_link *chosen, struct zu_part **part, struct zu_fan_body *body);
+/* Leaves in `chosen` those who admit the message that begins. */
+void zu_fan_admit_chosen(struct zu_link *chosen);
 /* One whole message of a small frame, given as bytes, to one that admits it. */
 void zu_fan_write_one(struct zu_fan_member *member, const struct zu_part *part);
 /* The next frame to all in `chosen`, a list of members, which is empty when the message ends. -ENOMEM: nobody got it. */

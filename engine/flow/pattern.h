@@ -61,6 +61,8 @@ struct zu_pattern_ops {
     int (*send)(struct zu_pattern *pattern, struct zu_part *part);
     /* The thread is about to sleep: what it wrote last does not wait for a shard's clock. NULL: the balance sees to it. */
     void (*rest)(struct zu_pattern *pattern);
+    /* A message of which not all was sent never was. NULL: the type balances, or nobody needs it. */
+    void (*take_back)(struct zu_pattern *pattern);
     /* The next frame in, to be popped by the caller, who then calls taken: 0, -EAGAIN (wait), -ENOTSUP, -ZU_EFSM. */
     int (*peek)(struct zu_pattern *pattern, struct zu_view *ret_view);
     /* NULL: nothing but that the fair queue's turn moves on. */

@@ -75,7 +75,10 @@ struct zu_pipe {
     bool w_expects;             /* feeding: more bytes are sure to come at once */
     bool w_hides;               /* feeding: whole messages are not published, to wake the reader for many at once */
     uint64_t w_open_bytes;      /* scanning: bytes of the message that is not whole yet */
-    uint64_t w_fed_records;     /* feeding: bytes of records ever kept */
+    uint64_t w_fed_records;     /* feeding: bytes of records ever kept and shown */
+    bool w_mute;                /* feeding: what zu_pipe_feed_mutes said last */
+    uint64_t w_said;            /* feeding: write_count behind the last message that was not the peer's */
+    uint64_t w_open_records;    /* feeding: bytes of records within the message that is not whole yet */
 
     /* Reader. */
     const uint8_t *r_at ZU_ALIGNED_LINE; /* next frame's first octet */
@@ -206,6 +209,15 @@ int zu_pipe_write_msg(struct zu_pipe *pipe, struct zu_msg *msg, bool more);
  * and needs no admission. Between messages only. A pipe that conflates loses it. -ENOMEM.
  */
 int zu_pipe_write_record(struct zu_pipe *pipe, const void *head, size_t head_size, const void *data, size_t size);
+/*
+ * For several pipes, all or none of which are to have it: room for a record of `size` octets, which the next one then
+ * finds without more memory, if its body, when it is beyond ZU_PIPE_COPY_MAX, is a buffer that all share. -ENOMEM.
+ */
+int zu_pipe_reserve_record(struct zu_pipe *pipe, size_t size);
+/* NULL without memory. */
+struct zu_buf *zu_pipe_record_new(const void *head, size_t head_size, const void *data, size_t size);
+/* As zu_pipe_write_record, of `buf`, of which the pipe takes a reference. */
+int zu_pipe_write_record_buf(struct zu_pipe *pipe, struct zu_buf *buf, size_t size);
 /* What is written from here on came from `origin`, of which the pipe takes a reference. -ENOMEM: nothing changed. */
 int zu_pipe_set_origin(struct zu_pipe *pipe, struct zu_origin *origin);
 /* Takes back the frames of an unfinished message. */

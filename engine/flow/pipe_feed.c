@@ -17,10 +17,17 @@ enum {
     PREFETCH_BYTES = 1024, /* how far the scan asks ahead: each head's place depends on the one before, so it must not wait */
 };
 
+/* It counts when it is shown, and among the message's bytes until then: what is never shown, no reader passes. */
 static void record_kept(struct zu_pipe *pipe, uint8_t *at, uint64_t size)
 {
     *at |= ZU_PIPE_FED;
+    pipe->w_open_records += size;
+}
+
+static void records_shown(struct zu_pipe *pipe, uint64_t size)
+{
     pipe->w_fed_records += size;
+    pipe->w_open_records -= size;
 }
 
 /* 1: a record, to be kept for the reader. */
@@ -107,11 +114,15 @@ static void scan_publish(struct zu_pipe *pipe, uint32_t messages)
     zu_pipe_publish(pipe, 0);
 }
 
-/* Whole frames reach up to `at`; what is to be shown, `messages` whole messages and records, and commands, to `whole`. */
-static void scan_done(struct zu_pipe *pipe, uint32_t at, uint32_t whole, uint32_t messages)
+/*
+ * Whole frames reach up to `at`; what is to be shown, `messages` whole messages and records, of `records` bytes, and
+ * commands, to `whole`.
+ */
+static void scan_done(struct zu_pipe *pipe, uint32_t at, uint32_t whole, uint32_t messages, uint64_t records)
 {
     bool shows = whole > pipe->w_at;
     if (shows) {
+        records_shown(pipe, records);
         pipe->w_at = whole;
         pipe->w_messages += messages;
         pipe->w_open_bytes = 0;
@@ -131,6 +142,7 @@ ZU_HOT static int scan(struct zu_pipe *pipe, const struct zu_feed_limits *limits
     uint8_t *at = data + from;
     uint8_t *whole = at; /* behind the last whole message or record found here, and the commands after it */
     uint32_t messages = 0;
+    uint64_t records = 0; /* bytes of records before `whole` that were not shown before */
     int err = 0;
     ret_want->size = 0;
     while (end - at >= 2) {
@@ -153,12 +165,13 @@ ZU_HOT static int scan(struct zu_pipe *pipe, const struct zu_feed_limits *limits
         if (pipe->w_inside)
             continue;
         messages += !(head.flags & ZU_FRAME_COMMAND);
+        records = pipe->w_open_records;
         if (whole > data + from || !(head.flags & ZU_FRAME_COMMAND) || err == 1)
             whole = at;
     }
     if (err > 0)
         err = 0;
-    scan_done(pipe, (uint32_t)(at - data), (uint32_t)(whole - data), messages);
+    scan_done(pipe, (uint32_t)(at - data), (uint32_t)(whole - data), messages, records);
     if (!err && pipe->w_inside && pipe->w_open_bytes > limits->open_max)
         err = -ENOBUFS;
     if (!err)
@@ -236,8 +249,16 @@ int zu_pipe_feed_message(struct zu_pipe *pipe, const void *data, size_t size)
     if (!err)
         err = zu_pipe_write(pipe, data, size, false);
     pipe->w_raw = pipe->w_at;
+    pipe->w_said = atomic_load_explicit(&pipe->write_count, memory_order_relaxed);
     pipe->w_hides = false; /* it showed all */
     return err;
+}
+
+bool zu_pipe_feed_mutes(struct zu_pipe *pipe)
+{
+    pipe->w_mute = !pipe->conflates && !zu_pipe_admits(pipe) &&
+                   pipe->w_said > atomic_load_explicit(&pipe->read_count, memory_order_relaxed);
+    return pipe->w_mute;
 }
 
 size_t zu_pipe_large_begin(struct zu_pipe *pipe, void *into, size_t room)
@@ -269,6 +290,7 @@ void zu_pipe_large_end(struct zu_pipe *pipe, struct zu_buf *buf, size_t size)
     }
     pipe->w_messages += !is_record;
     pipe->w_open_bytes = 0;
+    records_shown(pipe, pipe->w_open_records);
     zu_pipe_keep(pipe);
     scan_publish(pipe, !is_record);
 }

@@ -56,6 +56,12 @@ void zu_pipe_large_end(struct zu_pipe *pipe, struct zu_buf *buf, size_t size);
 
 /* A message of one frame that is not the peer's, behind its whole ones; what it has begun is taken back. -ENOMEM. */
 int zu_pipe_feed_message(struct zu_pipe *pipe, const void *data, size_t size);
+/*
+ * No limit holds such messages up. In a pipe that outlasts connections they would pile up, so: whether it is full and
+ * the last one is still unread. What would be said of a connection's end is then left unsaid, and (w_mute) what would be
+ * said of the next one's beginning.
+ */
+bool zu_pipe_feed_mutes(struct zu_pipe *pipe);
 
 /* Free bytes behind what was received, so that a receive may go there directly; then zu_pipe_feed_tail says how many came. */
 uint8_t *zu_pipe_tail(struct zu_pipe *pipe, uint32_t need);

@@ -264,25 +264,53 @@ int zu_pipe_write_msg(struct zu_pipe *pipe, struct zu_msg *msg, bool more)
     return err;
 }
 
-static ZU_COLD int record_by_ref(struct zu_pipe *pipe, const void *head, size_t head_size, const void *data, size_t size)
+int zu_pipe_reserve_record(struct zu_pipe *pipe, size_t size)
+{
+    if (pipe->conflates)
+        return 0;
+    if (size > ZU_PIPE_COPY_MAX)
+        return zu_pipe_reserve(pipe);
+    uint32_t need = (uint32_t)size + ZU_FRAME_HEAD_MAX;
+    return pipe->w_limit < pipe->w_at + need ? zu_pipe_chunk_next(pipe, need) : 0;
+}
+
+struct zu_buf *zu_pipe_record_new(const void *head, size_t head_size, const void *data, size_t size)
 {
     struct zu_buf *buf = zu_buf_new(head_size + size);
-    if (!buf || zu_pipe_reserve(pipe) < 0) {
-        if (buf)
-            zu_buf_unref(buf);
-        return -ENOMEM;
-    }
+    if (!buf)
+        return NULL;
     memcpy(buf->data, head, head_size);
     memcpy((uint8_t *)buf->data + head_size, data, size);
-    pipe->w_at += (uint32_t)zu_frame_encode(pipe->w_chunk->data + pipe->w_at, ZU_FRAME_COMMAND, head_size + size);
-    zu_pipe_add_ref(pipe, zu_owner_of_buf(buf), buf->data, head_size + size);
+    return buf;
+}
+
+int zu_pipe_write_record_buf(struct zu_pipe *pipe, struct zu_buf *buf, size_t size)
+{
+    assert(!pipe->w_inside);
+    if (pipe->conflates)
+        return 0;
+    if (zu_pipe_reserve(pipe) < 0)
+        return -ENOMEM;
+    pipe->w_at += (uint32_t)zu_frame_encode(pipe->w_chunk->data + pipe->w_at, ZU_FRAME_COMMAND, size);
+    zu_pipe_add_ref(pipe, zu_owner_of_buf(zu_buf_ref(buf)), buf->data, size);
+    zu_pipe_keep(pipe);
+    zu_pipe_publish(pipe, 0);
     return 0;
+}
+
+static ZU_COLD int record_by_ref(struct zu_pipe *pipe, const void *head, size_t head_size, const void *data, size_t size)
+{
+    struct zu_buf *buf = zu_pipe_record_new(head, head_size, data, size);
+    if (!buf)
+        return -ENOMEM;
+    int err = zu_pipe_write_record_buf(pipe, buf, head_size + size);
+    zu_buf_unref(buf);
+    return err;
 }
 
 static int record_here(struct zu_pipe *pipe, const void *head, size_t head_size, const void *data, size_t size)
 {
-    uint32_t need = (uint32_t)(head_size + size) + ZU_FRAME_HEAD_MAX;
-    if (pipe->w_limit < pipe->w_at + need && zu_pipe_chunk_next(pipe, need) < 0)
+    if (zu_pipe_reserve_record(pipe, head_size + size) < 0)
         return -ENOMEM;
     uint8_t *at = pipe->w_chunk->data + pipe->w_at;
     at += zu_frame_encode(at, ZU_FRAME_COMMAND, head_size + size);
@@ -290,6 +318,8 @@ static int record_here(struct zu_pipe *pipe, const void *head, size_t head_size,
     if (size) /* data may be NULL */
         memcpy(at + head_size, data, size);
     pipe->w_at = (uint32_t)(at + head_size + size - pipe->w_chunk->data);
+    zu_pipe_keep(pipe);
+    zu_pipe_publish(pipe, 0);
     return 0;
 }
 
@@ -298,13 +328,8 @@ int zu_pipe_write_record(struct zu_pipe *pipe, const void *head, size_t head_siz
     assert(!pipe->w_inside);
     if (pipe->conflates) /* its reader is no publisher, but any socket may meet any other by inproc */
         return 0;
-    int err = head_size + size > ZU_PIPE_COPY_MAX ? record_by_ref(pipe, head, head_size, data, size)
-                                                  : record_here(pipe, head, head_size, data, size);
-    if (err)
-        return err;
-    zu_pipe_keep(pipe);
-    zu_pipe_publish(pipe, 0);
-    return 0;
+    return head_size + size > ZU_PIPE_COPY_MAX ? record_by_ref(pipe, head, head_size, data, size)
+                                               : record_here(pipe, head, head_size, data, size);
 }
 
 int zu_pipe_set_origin(struct zu_pipe *pipe, struct zu_origin *origin)
@@ -354,6 +379,7 @@ void zu_pipe_roll_back(struct zu_pipe *pipe)
     if (pipe->w_fed_bytes >= pipe->w_open_bytes)
         pipe->w_fed_bytes -= pipe->w_open_bytes; /* nobody will pass these */
     pipe->w_open_bytes = 0;
+    pipe->w_open_records = 0;
 }
 
 void zu_pipe_end(struct zu_pipe *pipe)

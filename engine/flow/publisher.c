@@ -245,27 +245,26 @@ static bool matched_have_room(struct zu_publisher *publisher, uint64_t patience_
     return true;
 }
 
-static int begin(struct zu_publisher *publisher, const struct zu_part *part)
+/* What fails does so before anybody has lost the message. */
+static int begin(struct zu_publisher *publisher, struct zu_part **part, struct zu_fan_body *body)
 {
+    bool drops = !publisher->pattern->options->xpub_nodrop;
     zu_fan_clear(&publisher->chosen);
-    choose(publisher, part);
-    if (publisher->pattern->options->xpub_nodrop) {
-        if (all_have_room(publisher, patience_for(publisher, part)))
-            return 0;
+    choose(publisher, *part);
+    int err = drops || all_have_room(publisher, patience_for(publisher, *part)) ? 0 : -EAGAIN;
+    if (!err)
+        err = zu_fan_own_body(&publisher->chosen, part, body);
+    if (err)
         zu_fan_clear(&publisher->chosen);
-        return -EAGAIN;
-    }
-    zu_list_each(link, after, &publisher->chosen)
-    {
-        if (!zu_fan_admits(of_chosen(link)))
-            zu_list_remove(link);
-    }
-    return 0;
+    else if (drops)
+        zu_fan_admit_chosen(&publisher->chosen);
+    return err;
 }
 
 static ZU_COLD int send_slowly(struct zu_publisher *publisher, struct zu_part *part)
 {
-    int err = publisher->inside ? 0 : begin(publisher, part);
+    struct zu_fan_body body;
+    int err = publisher->inside ? 0 : begin(publisher, &part, &body);
     if (!err)
         err = zu_fan_write(&publisher->chosen, part);
     if (err)
@@ -292,6 +291,23 @@ ZU_HOT int zu_publisher_send(struct zu_pattern *pattern, struct zu_part *part)
             zu_fan_write_one(member, part);
     }
     return 0;
+}
+
+/* Those who got the last message: of a burst, that would be late. With INVERT_MATCHING nobody knows them. */
+void zu_publisher_rest(struct zu_pattern *pattern)
+{
+    struct zu_publisher *publisher = pattern->own;
+    zu_list_each(link, after, &publisher->topics.matched)
+        zu_peer_rest(of_topics(link)->peer);
+}
+
+void zu_publisher_take_back(struct zu_pattern *pattern)
+{
+    struct zu_publisher *publisher = pattern->own;
+    zu_list_each(link, after, &publisher->chosen)
+        zu_pipe_roll_back(of_chosen(link)->peer->out);
+    zu_fan_clear(&publisher->chosen);
+    publisher->inside = false;
 }
 
 size_t zu_publisher_topics(const struct zu_pattern *pattern)

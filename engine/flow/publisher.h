@@ -70,6 +70,8 @@ void zu_publisher_detach_out(struct zu_pattern *pattern, struct zu_peer *peer);
 void zu_publisher_readable(struct zu_pattern *pattern, struct zu_peer *peer);
 void zu_publisher_writable(struct zu_pattern *pattern, struct zu_peer *peer);
 int zu_publisher_send(struct zu_pattern *pattern, struct zu_part *part);
+void zu_publisher_rest(struct zu_pattern *pattern);
+void zu_publisher_take_back(struct zu_pattern *pattern);
 size_t zu_publisher_topics(const struct zu_pattern *pattern);
 
 #endif

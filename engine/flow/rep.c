@@ -11,7 +11,8 @@
 #include "base/error.h"
 #include "mem/alloc.h"
 
-enum { ENVELOPE_FIRST = 256 };
+/* Octets of the way back: at first, and what is kept from one request to the next. */
+enum { ENVELOPE_FIRST = 256, ENVELOPE_KEPT = 4096 };
 
 /* The socket's thread. */
 struct rep {
@@ -64,6 +65,17 @@ static int envelope_reserve(struct rep *rep, size_t more)
     return 0;
 }
 
+/* Nobody needs it any more. */
+static void envelope_end(struct rep *rep)
+{
+    rep->size = 0;
+    if (zu_likely(rep->room <= ENVELOPE_KEPT))
+        return;
+    zu_free(rep->envelope, rep->room);
+    rep->envelope = NULL;
+    rep->room = 0;
+}
+
 static int envelope_add(struct rep *rep, const struct zu_view *view)
 {
     uint64_t size = view->size;
@@ -82,7 +94,7 @@ static int pass_envelope(struct zu_pattern *pattern, struct zu_view *view)
     struct rep *rep = pattern->own;
     bool bottom = view->size == 0;
     if (!(view->flags & ZU_FRAME_MORE)) {
-        rep->size = 0;
+        envelope_end(rep);
         zu_fair_skip(&pattern->in, view);
         return 0;
     }
@@ -141,14 +153,16 @@ static int begin_reply(struct zu_pattern *pattern)
 {
     struct rep *rep = pattern->own;
     struct zu_named *to = rep->asking;
-    if (to && !zu_router_admits(pattern, to->peer, 0, false)) {
+    if (zu_unlikely(!to)) {
+        pattern->out.unroutable++;
+    } else if (!zu_router_admits(pattern, to->peer, 0, false)) {
         to->peer->out_dropped++;
         to = NULL;
     }
     int err = to ? write_envelope(rep, to->peer->out) : 0;
     if (err)
         return err;
-    rep->size = 0;
+    envelope_end(rep);
     rep->asking = NULL;
     rep->names.out = to;
     rep->names.sending = true;

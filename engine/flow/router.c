@@ -63,6 +63,7 @@ static void call(struct zu_router *router, struct zu_named *named, const struct 
         make_name(router, named);
     zu_map_add(&router->names, &named->entry, id ? id->bytes : named->made, id ? id->size : sizeof named->made);
     named->known = named->addressed = true;
+    router->all_full = false;
 }
 
 static void uncall(struct zu_router *router, struct zu_named *named)
@@ -153,8 +154,10 @@ void zu_router_detach_out(struct zu_pattern *pattern, struct zu_peer *peer)
     if (!named)
         return;
     uncall(router, named);
-    if (router->out == named)
+    if (router->out == named) {
         router->out = NULL;
+        pattern->out.unroutable++;
+    }
     if (peer->in_open && !named->known)
         pattern->in_ended(peer); /* nobody will read what is in there */
     else
@@ -219,7 +222,9 @@ static int send_address(struct zu_pattern *pattern, struct zu_part *part)
         if (!to && must)
             return -EHOSTUNREACH;
     }
-    if (to && !zu_router_admits(pattern, to->peer, must && part->waits ? pattern->out.patience_ns : 0, must)) {
+    if (zu_unlikely(!to)) {
+        pattern->out.unroutable++;
+    } else if (!zu_router_admits(pattern, to->peer, must && part->waits ? pattern->out.patience_ns : 0, must)) {
         if (must)
             return -EAGAIN;
         to->peer->out_dropped++;
@@ -305,17 +310,29 @@ int zu_router_peer_state(struct zu_pattern *pattern, const void *id, size_t size
     return zu_pipe_admits(named->peer->out) ? ZU_POLL_OUT : 0;
 }
 
-/* Without any, the writers of all sleep, and the first with room posts. */
+static void writable(struct zu_pattern *pattern, struct zu_peer *peer)
+{
+    (void)peer;
+    struct zu_router *router = pattern->own;
+    router->all_full = false;
+}
+
+/* Without any, the writers of all sleep, and the first with room posts: until then they need no other look. */
 static bool anybody_admits(struct zu_pattern *pattern)
 {
-    const struct zu_router *router = pattern->own;
+    struct zu_router *router = pattern->own;
     if (router->recent && router->recent->addressed && zu_pipe_admits(router->recent->peer->out))
         return true;
+    if (router->all_full)
+        return false;
     for (struct zu_map_entry *entry = zu_map_next(&router->names, NULL); entry;
          entry = zu_map_next(&router->names, entry)) {
-        if (zu_router_admits(pattern, named_of(entry)->peer, 0, true))
+        if (zu_router_admits(pattern, named_of(entry)->peer, 0, true)) {
+            router->recent = named_of(entry); /* the next look begins there */
             return true;
+        }
     }
+    router->all_full = true;
     return false;
 }
 
@@ -337,7 +354,7 @@ const struct zu_pattern_ops zu_pattern_router = {
     .detach_in = zu_router_detach_in,
     .detach_out = zu_router_detach_out,
     .readable = zu_router_readable,
-    .writable = zu_pattern_ignore,
+    .writable = writable,
     .send = send,
     .rest = zu_router_rest,
     .peek = zu_router_peek,

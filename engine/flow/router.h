@@ -22,6 +22,7 @@ struct zu_router {
     struct zu_named *last;   /* the one last written to; NULL for none */
     struct zu_named *out;    /* takes the message under way; NULL: it is dropped */
     bool sending;            /* a message is under way */
+    bool all_full;           /* nobody addressed had room, and all their pipes' notes are to come: MANDATORY */
     bool names_at_once;      /* a peer without a name gets one before it is met: STREAM, whose peers never have any */
     uint32_t made_count;     /* of the names we make; starts anywhere */
 };

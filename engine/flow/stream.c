@@ -2,7 +2,8 @@
 /*
  * STREAM: a message is a name and what came, or goes, as bytes of a plain connection. Peers have the names that we make for
  * them, dialled ones at once, so that something can be sent before the connection stands.
- * Unlike a ROUTER it drops nothing silently but a lone frame: nobody of that name is -EHOSTUNREACH, a full pipe -EAGAIN.
+ * Unlike a ROUTER it drops nothing silently but a lone frame and, as libzmq does, the frame behind that: nobody of that
+ * name is -EHOSTUNREACH, a full pipe -EAGAIN.
  */
 #include "flow/router.h"
 
@@ -26,6 +27,9 @@ static int send_address(struct zu_pattern *pattern, struct zu_part *part)
     pattern->out.interrupted = false;
     if (!part->more) {
         zu_part_drop(part);
+        router->out = NULL;
+        router->sending = true;
+        pattern->out.unroutable++;
         return 0;
     }
     struct zu_named *to = zu_router_find(router, id, size);

@@ -7,7 +7,8 @@
 
 static int subscribe(struct zu_pattern *pattern, const void *prefix, size_t size, bool on)
 {
-    return zu_upstream_change(pattern->own, prefix, size, on, false);
+    struct zu_subscription subscription = {.prefix = prefix, .size = size, .on = on};
+    return zu_upstream_change(pattern->own, &subscription, false);
 }
 
 /* Past what is left of the message that begins with the viewed frame. */

@@ -5,6 +5,9 @@
  */
 #include "flow/subscription.h"
 
+#include <assert.h>
+#include <errno.h>
+
 #include "flow/pipe_drain.h"
 #include "flow/record.h"
 
@@ -12,6 +15,35 @@ int zu_subscription_write(struct zu_pipe *pipe, bool on, const void *prefix, siz
 {
     return on ? zu_pipe_write_record(pipe, ZU_RECORD_SUBSCRIBE, ZU_RECORD_SUBSCRIBE_SIZE, prefix, size)
               : zu_pipe_write_record(pipe, ZU_RECORD_CANCEL, ZU_RECORD_CANCEL_SIZE, prefix, size);
+}
+
+int zu_telling_init(struct zu_telling *telling, const struct zu_subscription *subscription)
+{
+    bool on = subscription->on;
+    size_t head_size = on ? ZU_RECORD_SUBSCRIBE_SIZE : ZU_RECORD_CANCEL_SIZE;
+    telling->subscription = *subscription;
+    telling->size = head_size + subscription->size;
+    telling->body = NULL;
+    if (telling->size <= ZU_PIPE_COPY_MAX)
+        return 0;
+    telling->body = zu_pipe_record_new(on ? ZU_RECORD_SUBSCRIBE : ZU_RECORD_CANCEL, head_size, subscription->prefix,
+                                       subscription->size);
+    return telling->body ? 0 : -ENOMEM;
+}
+
+void zu_telling_fini(struct zu_telling *telling)
+{
+    if (telling->body)
+        zu_buf_unref(telling->body);
+}
+
+void zu_telling_write(const struct zu_telling *telling, struct zu_pipe *pipe)
+{
+    const struct zu_subscription *subscription = &telling->subscription;
+    int err = telling->body ? zu_pipe_write_record_buf(pipe, telling->body, telling->size)
+                            : zu_subscription_write(pipe, subscription->on, subscription->prefix, subscription->size);
+    assert(!err);
+    (void)err;
 }
 
 static bool begins_with(const struct zu_view *view, const char *head, size_t size)

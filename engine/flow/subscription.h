@@ -16,6 +16,24 @@ struct zu_subscription {
 
 /* Publishes it as a record. -ENOMEM. */
 int zu_subscription_write(struct zu_pipe *pipe, bool on, const void *prefix, size_t size);
+
+/* One that several pipes are to have, or none: room is made in each, then it is written to each and cannot fail. */
+struct zu_telling {
+    struct zu_subscription subscription; /* it */
+    struct zu_buf *body;                 /* the record, when it is too large to be copied; else NULL */
+    size_t size;                         /* octets of the record */
+};
+
+/* -ENOMEM. The prefix is the caller's until fini. */
+int zu_telling_init(struct zu_telling *telling, const struct zu_subscription *subscription);
+void zu_telling_fini(struct zu_telling *telling);
+void zu_telling_write(const struct zu_telling *telling, struct zu_pipe *pipe);
+/* -ENOMEM. */
+ZU_INLINE int zu_telling_reserve(const struct zu_telling *telling, struct zu_pipe *pipe)
+{
+    return zu_pipe_reserve_record(pipe, telling->size);
+}
+
 /* False: the record, or the frame of a message, is something else. */
 bool zu_subscription_of_record(const struct zu_view *view, struct zu_subscription *ret_subscription);
 bool zu_subscription_of_frame(const void *data, size_t size, struct zu_subscription *ret_subscription);

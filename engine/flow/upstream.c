@@ -2,7 +2,8 @@
 /*
  * A publisher that comes is told the whole set; from then on, every change. After a lost connection it is told all again,
  * behind a mark that makes void what was still on its way (flow/subscription.h); losses in quick succession may be one
- * note. What is told are records, which no limit holds up. A peer for which there was no memory to tell it the whole set
+ * note. What is told are records, which no limit holds up. A change is told to all; without memory to nobody, and then
+ * it is none. A peer for which there was no memory to tell it the whole set
  * is told all once more when the socket is used next.
  */
 #include "flow/upstream.h"
@@ -68,13 +69,19 @@ static int tell_all(struct zu_upstream *upstream, struct publisher *publisher)
     return err;
 }
 
+/* Between its messages only. */
+static bool owes_now(const struct publisher *publisher)
+{
+    return publisher->is_owed && !publisher->fan.peer->out->w_inside;
+}
+
 void zu_upstream_make_good(struct zu_upstream *upstream)
 {
     upstream->owes = false;
     zu_list_each(link, after, &upstream->all)
     {
         struct publisher *publisher = zu_container_of(link, struct publisher, link);
-        if (publisher->is_owed && zu_list_is_empty(&publisher->fan.chosen))
+        if (owes_now(publisher))
             tell_all(upstream, publisher);
         upstream->owes |= publisher->is_owed;
     }
@@ -157,53 +164,86 @@ void zu_upstream_writable(struct zu_pattern *pattern, struct zu_peer *peer)
     publisher->fan.full = false;
 }
 
+void zu_upstream_rest(struct zu_pattern *pattern)
+{
+    struct zu_upstream *upstream = pattern->own;
+    zu_list_each(link, after, &upstream->all)
+        zu_peer_rest(zu_container_of(link, struct publisher, link)->fan.peer);
+}
+
 size_t zu_upstream_topics(const struct zu_pattern *pattern)
 {
     const struct zu_upstream *upstream = pattern->own;
     return zu_topics_count(&upstream->topics);
 }
 
-/* Not to those in `chosen` when `spares` them: they are in mid-message. */
-static int tell(struct zu_upstream *upstream, const void *prefix, size_t size, bool on, bool spares)
+/* So that telling cannot fail: first what is owed is told, then room is made. */
+static int reserve(struct zu_upstream *upstream, const struct zu_telling *telling)
 {
-    int result = 0;
     zu_list_each(link, after, &upstream->all)
     {
         struct publisher *publisher = zu_container_of(link, struct publisher, link);
-        if (spares && !zu_list_is_empty(&publisher->fan.chosen))
-            continue;
-        int err = publisher->is_owed ? tell_all(upstream, publisher) : 0;
+        int err = owes_now(publisher) ? tell_all(upstream, publisher) : 0;
         if (!err)
-            err = zu_subscription_write(publisher->fan.peer->out, on, prefix, size);
-        result = err ? err : result;
+            err = zu_telling_reserve(telling, publisher->fan.peer->out);
+        if (err)
+            return err;
     }
-    return result;
+    return 0;
+}
+
+/* Not to those in `chosen` when `spares` them: they are in mid-message. */
+static void tell(struct zu_upstream *upstream, const struct zu_telling *telling, bool spares)
+{
+    zu_list_each(link, after, &upstream->all)
+    {
+        struct publisher *publisher = zu_container_of(link, struct publisher, link);
+        if (!spares || zu_list_is_empty(&publisher->fan.chosen))
+            zu_telling_write(telling, publisher->fan.peer->out);
+    }
 }
 
 /* 1: to be told. */
-static int count(struct zu_upstream *upstream, const void *prefix, size_t size, bool on, bool always)
+static int count(struct zu_upstream *upstream, const struct zu_subscription *subscription, bool always)
 {
     unsigned touched = 0;
-    int err = on ? zu_topics_add(&upstream->topics, prefix, size, &upstream->own, &touched)
-                 : zu_topics_remove(&upstream->topics, prefix, size, &upstream->own, &touched);
+    const uint8_t *prefix = subscription->prefix;
+    size_t size = subscription->size;
+    int err = subscription->on ? zu_topics_add(&upstream->topics, prefix, size, &upstream->own, &touched)
+                               : zu_topics_remove(&upstream->topics, prefix, size, &upstream->own, &touched);
     if (err && err != -ENOENT)
         return err;
-    return on || always || (!err && (touched & ZU_TOPIC_OWN));
+    return subscription->on || always || (!err && (touched & ZU_TOPIC_OWN));
 }
 
-int zu_upstream_change(struct zu_upstream *upstream, const void *prefix, size_t size, bool on, bool always)
+int zu_upstream_change(struct zu_upstream *upstream, const struct zu_subscription *subscription, bool always)
 {
-    int tells = count(upstream, prefix, size, on, always);
-    int err = tells == 1 ? tell(upstream, prefix, size, on, false) : tells;
-    if (err < 0 && tells == 1)
-        count(upstream, prefix, size, !on, false);
-    return err;
+    struct zu_telling telling;
+    int err = zu_telling_init(&telling, subscription);
+    if (err)
+        return err;
+    err = reserve(upstream, &telling);
+    int tells = err ? err : count(upstream, subscription, always);
+    if (tells == 1)
+        tell(upstream, &telling, false);
+    zu_telling_fini(&telling);
+    return tells < 0 ? tells : 0;
 }
 
-int zu_upstream_change_within(struct zu_upstream *upstream, const void *prefix, size_t size, bool on)
+int zu_upstream_change_within(struct zu_upstream *upstream, const struct zu_subscription *subscription, bool first)
 {
-    int tells = count(upstream, prefix, size, on, true);
-    return tells == 1 ? tell(upstream, prefix, size, on, true) : tells;
+    struct zu_telling telling;
+    int err = zu_telling_init(&telling, subscription);
+    if (err)
+        return err;
+    err = reserve(upstream, &telling);
+    int tells = err ? err : count(upstream, subscription, true);
+    if (tells == 1 && first)
+        zu_fan_admit_chosen(&upstream->chosen);
+    if (tells == 1)
+        tell(upstream, &telling, true);
+    zu_telling_fini(&telling);
+    return tells < 0 ? tells : 0;
 }
 
 void zu_upstream_choose(struct zu_upstream *upstream)
@@ -212,7 +252,6 @@ void zu_upstream_choose(struct zu_upstream *upstream)
     zu_list_each(link, after, &upstream->all)
     {
         struct publisher *publisher = zu_container_of(link, struct publisher, link);
-        if (zu_fan_admits(&publisher->fan))
-            zu_list_append(&upstream->chosen, &publisher->fan.chosen);
+        zu_list_append(&upstream->chosen, &publisher->fan.chosen);
     }
 }

@@ -5,6 +5,7 @@
 
 #include "flow/fan.h"
 #include "flow/pattern.h"
+#include "flow/subscription.h"
 #include "flow/topics.h"
 
 /* The socket's thread. */
@@ -29,6 +30,7 @@ void zu_upstream_detach_out(struct zu_pattern *pattern, struct zu_peer *peer);
 void zu_upstream_writable(struct zu_pattern *pattern, struct zu_peer *peer);
 size_t zu_upstream_topics(const struct zu_pattern *pattern);
 int zu_upstream_peek(struct zu_pattern *pattern, struct zu_view *ret_view);
+void zu_upstream_rest(struct zu_pattern *pattern);
 
 /* Tells all to those who are owed it, as far as there is memory. */
 void zu_upstream_make_good(struct zu_upstream *upstream);
@@ -44,12 +46,15 @@ ZU_INLINE int zu_upstream_peek_fair(struct zu_pattern *pattern, struct zu_view *
 
 /*
  * Takes a prefix into the set and tells all, or takes it out and tells all if it was there but once, or `always`. A prefix
- * that is not there needs no words, unless `always`. -ENOMEM: nothing has changed, though some may have been told.
+ * that is not there needs no words, unless `always`. -ENOMEM: nothing has changed, and nobody was told.
  */
-int zu_upstream_change(struct zu_upstream *upstream, const void *prefix, size_t size, bool on, bool always);
-/* Chooses all publishers with room for the message that begins; the others lose it. */
+int zu_upstream_change(struct zu_upstream *upstream, const struct zu_subscription *subscription, bool always);
+/* Chooses all publishers for the message that begins, whether they have room or not. */
 void zu_upstream_choose(struct zu_upstream *upstream);
-/* Counts or discounts a prefix that is told as part of a message; who does not get that is told by record. -ENOMEM. */
-int zu_upstream_change_within(struct zu_upstream *upstream, const void *prefix, size_t size, bool on);
+/*
+ * Counts or discounts a prefix that is told as part of a message. If that message begins (`first`), those without room
+ * lose it; who does not get it is told by record. -ENOMEM: nothing has changed, and nobody has lost anything.
+ */
+int zu_upstream_change_within(struct zu_upstream *upstream, const struct zu_subscription *subscription, bool first);
 
 #endif

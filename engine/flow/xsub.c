@@ -8,8 +8,6 @@
 
 #include <errno.h>
 
-#include "flow/subscription.h"
-
 static const void *data_of(const struct zu_part *part)
 {
     return part->msg ? zu_msg_data(part->msg) : part->data;
@@ -18,9 +16,31 @@ static const void *data_of(const struct zu_part *part)
 static int send_alone(struct zu_pattern *pattern, struct zu_part *part, const struct zu_subscription *subscription)
 {
     bool always = subscription->on || pattern->options->xsub_verbose_unsub;
-    int err = zu_upstream_change(pattern->own, subscription->prefix, subscription->size, subscription->on, always);
+    int err = zu_upstream_change(pattern->own, subscription, always);
     if (!err)
         zu_part_drop(part);
+    return err;
+}
+
+/* What can fail goes first: a frame that was refused has neither counted nor been lost by anybody. */
+static int send_among(struct zu_upstream *upstream, struct zu_part *part, bool first,
+                      const struct zu_subscription *request)
+{
+    struct zu_part *own = part;
+    struct zu_fan_body body;
+    if (first)
+        zu_upstream_choose(upstream);
+    int err = first || request ? zu_fan_own_body(&upstream->chosen, &own, &body) : 0;
+    if (!err && request)
+        err = zu_upstream_change_within(upstream, request, first);
+    else if (!err && first)
+        zu_fan_admit_chosen(&upstream->chosen);
+    if (!err)
+        return zu_fan_write(&upstream->chosen, own);
+    if (own != part)
+        zu_part_drop(own);
+    if (first)
+        zu_fan_clear(&upstream->chosen);
     return err;
 }
 
@@ -32,11 +52,7 @@ static int send(struct zu_pattern *pattern, struct zu_part *part)
     bool is_request = (first || upstream->heeds) && zu_subscription_of_frame(data_of(part), part->size, &subscription);
     if (first && is_request && !part->more)
         return send_alone(pattern, part, &subscription);
-    if (first)
-        zu_upstream_choose(upstream);
-    int err = is_request ? zu_upstream_change_within(upstream, subscription.prefix, subscription.size, subscription.on) : 0;
-    if (!err)
-        err = zu_fan_write(&upstream->chosen, part);
+    int err = send_among(upstream, part, first, is_request ? &subscription : NULL);
     if (err)
         return err;
     upstream->heeds = is_request || (first ? !pattern->options->only_first_subscribe : upstream->heeds);
@@ -64,6 +80,7 @@ const struct zu_pattern_ops zu_pattern_xsub = {
     .readable = zu_pattern_readable_fair,
     .writable = zu_upstream_writable,
     .send = send,
+    .rest = zu_upstream_rest,
     .peek = zu_upstream_peek,
     .poll = poll,
     .topics = zu_upstream_topics,

@@ -29,12 +29,14 @@ static void linger_over(struct zu_timer *timer)
     zu_conn_close(zu_container_of(timer, struct zu_conn, linger_timer), -ECANCELED);
 }
 
-/* What the socket is to hear of a peer that was lost, not left; without memory it does not. */
+/* What the socket is to hear of a peer that was lost, not left. Without memory, or room in pipes that stay, it does not. */
 static void tell_lost(struct zu_conn *conn)
 {
     const struct zu_settings *settings = conn->home.settings;
     const struct zu_bytes *words = conn->owner->dialled ? &settings->hiccup : &settings->disconnect;
     if (!conn->ready || conn->leaving || !conn->err || conn->err == -ECANCELED)
+        return;
+    if (conn->owner->dialled && zu_pipe_feed_mutes(conn->peer->in))
         return;
     if (settings->notify & ZU_NOTIFY_DISCONNECT)
         (void)zu_pipe_feed_message(conn->peer->in, NULL, 0);
@@ -327,7 +329,7 @@ static int first_words(struct zu_conn *conn)
     const struct zu_settings *settings = conn->home.settings;
     const struct zu_bytes *hello = &settings->hello;
     int err = 0;
-    if (settings->notify & ZU_NOTIFY_CONNECT)
+    if ((settings->notify & ZU_NOTIFY_CONNECT) && !conn->peer->in->w_mute)
         err = zu_pipe_feed_message(conn->peer->in, NULL, 0);
     if (!err && hello->size)
         err = conn->codec ? zu_codec_say(conn->codec, hello->data, hello->size)
