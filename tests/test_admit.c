@@ -1,7 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /* Who is let in without a handler: sets of keys, callbacks, and the order of all who are asked. */
 #include "gate.h"
+#include "mem/alloc.h"
 #include "rawpeer.h"
+
+struct judge {
+    int answer;             /* what it says */
+    const char *user_id;    /* and how it calls the peer; NULL: not at all */
+    _Atomic unsigned asked; /* how often it was */
+    char seen[256];         /* what it saw the last time */
+};
+
+static int judge(const struct zuring_visitor *visitor, void *data)
+{
+    struct judge *judge = data;
+    size_t at = (size_t)snprintf(judge->seen, sizeof judge->seen, "%s,%s,%s", visitor->mechanism, visitor->domain,
+                                 visitor->address);
+    for (unsigned i = 0; i < visitor->credential_count; i++) {
+        char text[128];
+        if (visitor->credential_sizes[i] == 32)
+            zmq_z85_encode(text, visitor->credentials[i], 32);
+        else
+            snprintf(text, sizeof text, "%.*s", (int)visitor->credential_sizes[i], (const char *)visitor->credentials[i]);
+        at += (size_t)snprintf(judge->seen + at, sizeof judge->seen - at, ",%s", text);
+    }
+    if (judge->user_id)
+        strcpy(visitor->user_id, judge->user_id);
+    judge->asked++;
+    return judge->answer;
+}
 
 /* --- the set --- */
 
@@ -70,6 +97,34 @@ Test(admit, what_is_no_set_or_no_key_is_refused)
     KIT_OK(zuring_keys_destroy(&keys));
     KIT_OK(zmq_close(socket));
     KIT_OK(zmq_ctx_term(context));
+}
+
+Test(admit, without_memory_nothing_changes)
+{
+    struct judge own = {.answer = 400};
+    struct gate *gate = gate_new(GATE_PLAIN);
+    void *keys = zuring_keys_new();
+    uint8_t key[32] = {1};
+    zu_alloc_fail_from = 1;
+    cr_assert_null(zuring_keys_new());
+    cr_assert_eq(errno, ENOMEM);
+    KIT_FAILS(ENOMEM, zuring_keys_add(keys, key, 32));
+    zu_alloc_fail_from = 0;
+    cr_assert_eq(zuring_keys_has(keys, key, 32), 0);
+    KIT_OK(zuring_keys_destroy(&keys));
+    gate_set_text(gate->server.socket, ZMQ_ZAP_DOMAIN, "home");
+    gate_set_text(gate->server.socket, ZMQ_ROUTING_ID, "me");
+    KIT_OK(zuring_admit_by(gate->server.socket, judge, &own));
+    unsigned failed = 0;
+    int err;
+    do {
+        zu_alloc_fail_from = ++failed;
+        err = KIT_ERRNO(zmq_bind(gate->server.socket, "tcp://127.0.0.1:*"));
+        zu_alloc_fail_from = 0;
+        cr_assert(err == 0 || err == ENOMEM, "%s", zmq_strerror(err));
+    } while (err);
+    cr_assert_gt(failed, 4);
+    gate_end(gate);
 }
 
 /* Many keys, and changes by several threads. */
@@ -174,32 +229,6 @@ Test(admit, a_set_is_for_curve)
 }
 
 /* --- the callback --- */
-
-struct judge {
-    int answer;             /* what it says */
-    const char *user_id;    /* and how it calls the peer; NULL: not at all */
-    _Atomic unsigned asked; /* how often it was */
-    char seen[256];         /* what it saw the last time */
-};
-
-static int judge(const struct zuring_visitor *visitor, void *data)
-{
-    struct judge *judge = data;
-    size_t at = (size_t)snprintf(judge->seen, sizeof judge->seen, "%s,%s,%s", visitor->mechanism, visitor->domain,
-                                 visitor->address);
-    for (unsigned i = 0; i < visitor->credential_count; i++) {
-        char text[128];
-        if (visitor->credential_sizes[i] == 32)
-            zmq_z85_encode(text, visitor->credentials[i], 32);
-        else
-            snprintf(text, sizeof text, "%.*s", (int)visitor->credential_sizes[i], (const char *)visitor->credentials[i]);
-        at += (size_t)snprintf(judge->seen + at, sizeof judge->seen - at, ",%s", text);
-    }
-    if (judge->user_id)
-        strcpy(visitor->user_id, judge->user_id);
-    judge->asked++;
-    return judge->answer;
-}
 
 Test(admit, the_callback_sees_who_comes)
 {

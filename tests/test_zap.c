@@ -2,6 +2,7 @@
 /* Who is let in, by the word of a ZAP handler: every status, every fault in a reply, every rule of when it is asked. */
 #include "core/zap.h"
 #include "gate.h"
+#include "mem/alloc.h"
 #include "rawpeer.h"
 
 /* One property, "X-Zap": "yes". */
@@ -329,6 +330,28 @@ Test(zap, nobody_waits_for_a_handler_to_close)
         gate_open(gate);
         kit_send_text(gate->client.socket, "never", 0);
         await_request(gate, &who);
+        gate_end(gate);
+    }
+}
+
+/* Inline, where this thread is the shard: whatever allocation fails, and all behind it, nobody is let in for that. */
+Test(zap, without_memory_a_peer_comes_again)
+{
+    for (unsigned n = 1; kit_is_inline() && n < 60; n++) {
+        struct gate *gate = gate_asking(n % GATE_MECHANISMS);
+        char got[16];
+        gate_handle(gate, n % 2, yes());
+        gate_open(gate);
+        for (int i = 0; i < 20; i++) {
+            zu_alloc_fail_from = n;
+            kit_get(gate->server.socket, ZMQ_EVENTS);
+            zu_alloc_fail_from = 0;
+            kit_get(gate->client.socket, ZMQ_EVENTS);
+            gate_handler_turn(&gate->handler);
+        }
+        cr_assert(gate->handler.asked || !gate_told(&gate->server, ZMQ_EVENT_HANDSHAKE_SUCCEEDED, NULL));
+        GATE_UNTIL(gate, (zmq_send(gate->client.socket, "x", 1, ZMQ_DONTWAIT),
+                          zmq_recv(gate->server.socket, got, sizeof got, ZMQ_DONTWAIT) == 1));
         gate_end(gate);
     }
 }
