@@ -127,6 +127,7 @@ static struct zu_handshake *handshake_new(const struct zu_settings *settings)
         .properties = settings->properties,
         .properties_size = settings->properties_size,
         .message_size_max = settings->frame_max,
+        .octets_max = settings->handshake_octets_max,
         .raw = settings->raw,
     };
     zu_handshake_init(handshake, &config);
