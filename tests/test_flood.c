@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: MIT */
+#include "rawpeer.h"
+
+#include <dirent.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+/*
+ * A crowd of strangers, in a process of its own, against a server that has an honest client. What the crowd is to do is
+ * said to it in a letter.
+ */
+enum {
+    CROWD = KIT_SANITIZED ? 500 : 10000,
+    FAN_IN = KIT_SANITIZED ? 500 : 5000,
+    CYCLES = KIT_SANITIZED ? 2000 : 100000,
+    TRIPS = KIT_SANITIZED ? 200 : 2000,
+    ROUNDS = KIT_SANITIZED ? 1 : 5,
+    /* The aim is 2, and a quiet machine shows less; where others run, it is they who make the hundredth that is slowest. */
+    TIMES = 4,
+    ENOUGH_US = 1000, /* and with less it is the scheduler: whether two threads share a processor makes ten times */
+    SPARE_FDS = 200,
+    SPARE_KIB = 8 * 1024,
+};
+
+enum order { ORDER_COME = 'c', ORDER_GO = 'g', ORDER_STORM = 's', ORDER_CYCLES = 'y', ORDER_FAN_IN = 'f' };
+
+struct words {
+    const char *bytes;
+    size_t size;
+};
+
+#define SAYS(bytes) {bytes, sizeof(bytes) - 1}
+#define RAW_READY_REQ "\x04\x19\5READY\x0bSocket-Type\0\0\0\3REQ"
+
+/* The last of them are ended for what they say; after the others more is waited for. */
+enum { WORDS = 6, WORDS_PATIENT = 4 };
+static const struct words words_null[WORDS] = {
+    SAYS(""),
+    SAYS("\xff\0\0\0\0\0\0\0\x01\x7f"),
+    SAYS(RAW_GREETING),
+    SAYS(RAW_GREETING "\x04\x1a\5READY\x0bSocket"),
+    SAYS("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    SAYS(RAW_GREETING "\x04\7\6STEADY"),
+};
+
+/* --- the crowd: nothing of Criterion's there --- */
+
+static int fds[CROWD];
+static const struct words *words = words_null;
+
+static int stranger_new(unsigned port, unsigned number)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct sockaddr_in own = {.sin_family = AF_INET};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + number % 8); /* ports enough */
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+    struct linger gone = {.l_onoff = 1}; /* leaves no TIME_WAIT */
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &gone, sizeof gone);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&own, sizeof own) < 0 ||
+        connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
+        _exit(4);
+    return fd;
+}
+
+static void stranger_say(int fd, const struct words *said)
+{
+    if (said->size)
+        (void)!send(fd, said->bytes, said->size, MSG_NOSIGNAL);
+}
+
+static void stranger_hear(int fd, size_t size)
+{
+    char skipped[256];
+    while (size > 0) {
+        ssize_t step = recv(fd, skipped, size < sizeof skipped ? size : sizeof skipped, 0);
+        if (step <= 0)
+            _exit(5);
+        size -= (size_t)step;
+    }
+}
+
+static unsigned come(unsigned port, unsigned number, const struct words *said, unsigned ways, int count)
+{
+    for (int i = 0; i < count; i++) {
+        fds[i] = stranger_new(port, number);
+        stranger_say(fds[i], &said[number++ % ways]);
+    }
+    return number;
+}
+
+static unsigned come_and_go(unsigned port, unsigned number)
+{
+    int fd = stranger_new(port, number);
+    stranger_say(fd, &words[number % WORDS]);
+    close(fd);
+    return number + 1;
+}
+
+/* All of them first, then each must be answered. */
+static void fan_in(unsigned port)
+{
+    static const struct words said = SAYS(RAW_GREETING RAW_READY_REQ);
+    come(port, 0, &said, 1, FAN_IN);
+    for (int i = 0; i < FAN_IN; i++)
+        stranger_hear(fds[i], RAW_GREETING_SIZE + 2 + 6);
+    for (int i = 0; i < FAN_IN; i++)
+        close(fds[i]);
+}
+
+static void crowd_live(int in, int out, unsigned port)
+{
+    unsigned number = 0;
+    for (char order; read(in, &order, 1) == 1;) {
+        struct pollfd item = {.fd = in, .events = POLLIN};
+        if (order == ORDER_COME)
+            number = come(port, number, words, WORDS_PATIENT, CROWD);
+        if (order == ORDER_FAN_IN)
+            fan_in(port);
+        for (int i = 0; order == ORDER_GO && i < CROWD; i++)
+            close(fds[i]);
+        for (int i = 0; order == ORDER_CYCLES && i < CYCLES; i++)
+            number = come_and_go(port, number);
+        while (order == ORDER_STORM && poll(&item, 1, 0) == 0)
+            number = come_and_go(port, number);
+        if (order == ORDER_STORM)
+            (void)!read(in, &order, 1);
+        (void)!write(out, &number, sizeof number);
+    }
+    _exit(0);
+}
+
+/* --- the scene --- */
+
+struct scene {
+    int alone;                   /* the lock on being so */
+    int to_crowd, from_crowd;    /* orders, and how many have come so far */
+    pid_t crowd;                 /* its process */
+    unsigned number;             /* what it said last */
+    void *context;               /* of both sockets */
+    void *server;                /* a bound REP, in a thread */
+    void *client;                /* a connected REQ, ours */
+    struct kit_thread thread;    /* the server's */
+    char text[KIT_ENDPOINT_SIZE]; /* where */
+};
+
+static int serve(void *socket)
+{
+    char got[64];
+    for (int size = 1; size > 0;) {
+        size = zmq_recv(socket, got, sizeof got, 0);
+        if (size < 0 && errno == EAGAIN) {
+            size = 1;
+            continue;
+        }
+        if (size < 0 || zmq_send(socket, got, (size_t)size, 0) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Before there is any other thread. */
+static void crowd_start(struct scene *scene, int *ret_port_to)
+{
+    struct rlimit limit;
+    int to[2], from[2], ports[2];
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < CROWD + SPARE_FDS)
+        cr_skip("only %llu descriptors", (unsigned long long)limit.rlim_cur);
+    cr_assert(pipe(to) == 0 && pipe(from) == 0 && pipe(ports) == 0);
+    scene->crowd = fork();
+    if (scene->crowd == 0) {
+        unsigned port;
+        alarm(100);
+        close(to[1]);
+        close(from[0]);
+        close(ports[1]);
+        setpriority(PRIO_PROCESS, 0, 19); /* it would have its own processor */
+        if (read(ports[0], &port, sizeof port) == sizeof port)
+            crowd_live(to[0], from[1], port);
+        _exit(1);
+    }
+    close(to[0]);
+    close(from[1]);
+    close(ports[0]);
+    scene->to_crowd = to[1];
+    scene->from_crowd = from[0];
+    *ret_port_to = ports[1];
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+/* Of the honest client's round trips, the one that 99 of 100 are faster than, in microseconds. */
+static double p99_us(struct scene *scene)
+{
+    static double trips_us[TRIPS];
+    for (int i = 0; i < TRIPS; i++) {
+        uint64_t from_ns = now_ns();
+        kit_send_text(scene->client, "are you there?", 0);
+        kit_recv_text(scene->client, "are you there?");
+        trips_us[i] = (double)(now_ns() - from_ns) / 1000;
+    }
+    qsort(trips_us, TRIPS, sizeof *trips_us, by_value);
+    return trips_us[TRIPS - 1 - TRIPS / 100];
+}
+
+static void scene_start(struct scene *scene)
+{
+    unsigned port;
+    int port_to;
+    /* One at a time, also of the programs that meson runs beside this: each measures, and takes all descriptors. */
+    scene->alone = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    cr_assert_eq(flock(scene->alone, LOCK_EX), 0);
+    crowd_start(scene, &port_to);
+    scene->context = zmq_ctx_new();
+    scene->server = kit_socket(scene->context, ZMQ_REP);
+    scene->client = kit_socket(scene->context, ZMQ_REQ);
+    kit_set(scene->server, ZMQ_BACKLOG, 1024);
+    kit_bind(scene->server, "tcp", scene->text);
+    cr_assert_eq(sscanf(scene->text, "tcp://127.0.0.1:%u", &port), 1);
+    cr_assert_eq(write(port_to, &port, sizeof port), (ssize_t)sizeof port);
+    close(port_to);
+    KIT_OK(zmq_connect(scene->client, scene->text));
+    kit_thread_start(&scene->thread, serve, scene->server);
+    p99_us(scene);
+}
+
+static void order(struct scene *scene, enum order what)
+{
+    char letter = (char)what;
+    cr_assert_eq(write(scene->to_crowd, &letter, 1), 1);
+}
+
+static void order_done(struct scene *scene)
+{
+    struct pollfd item = {.fd = scene->from_crowd, .events = POLLIN};
+    cr_assert_eq(poll(&item, 1, 60000), 1);
+    cr_assert_eq(read(scene->from_crowd, &scene->number, sizeof scene->number), (ssize_t)sizeof scene->number);
+}
+
+static void scene_end(struct scene *scene)
+{
+    int status;
+    KIT_OK(zmq_send(scene->client, "", 0, 0));
+    KIT_OK(zmq_recv(scene->client, NULL, 0, 0));
+    cr_assert_eq(kit_thread_join(&scene->thread), 0);
+    close(scene->to_crowd);
+    cr_assert_eq(waitpid(scene->crowd, &status, 0), scene->crowd);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the crowd's status is %x", (unsigned)status);
+    close(scene->from_crowd);
+    close(scene->alone);
+    KIT_OK(zmq_close(scene->client));
+    KIT_OK(zmq_close(scene->server));
+    KIT_OK(zmq_ctx_term(scene->context));
+}
+
+/* Connections that are open in this process: what else it has descriptors for, it may make when it likes. */
+static int connections(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    int count = 0;
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        char target[8] = "";
+        count += readlinkat(dirfd(folder), entry->d_name, target, 7) == 7 && strcmp(target, "socket:") == 0;
+    }
+    closedir(folder);
+    return count;
+}
+
+static double median(double *values)
+{
+    qsort(values, ROUNDS, sizeof *values, by_value);
+    return values[ROUNDS / 2];
+}
+
+static void order_wait(struct scene *scene, enum order what)
+{
+    order(scene, what);
+    order_done(scene);
+}
+
+/* What is in use: the heap first gives back what it keeps for a while. */
+static long used_kib(void)
+{
+    extern int mallctl(const char *name, void *old, size_t *old_size, void *fresh, size_t size) __attribute__((weak));
+    if (mallctl)
+        mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
+    return kit_rss_kib();
+}
+
+/* Somebody new gets in while strangers come and go. */
+static void newcomer_check(struct scene *scene)
+{
+    void *newcomer = kit_socket(scene->context, ZMQ_REQ);
+    KIT_OK(zmq_connect(newcomer, scene->text));
+    kit_send_text(newcomer, "hello", 0);
+    kit_recv_text(newcomer, "hello");
+    KIT_OK(zmq_close(newcomer));
+}
+
+struct round {
+    double alone_us, held_us, storm_us; /* p99 */
+    long full_kib;                      /* with the crowd there */
+};
+
+static struct round round_run(struct scene *scene, int quiet)
+{
+    struct round round = {.alone_us = p99_us(scene)};
+    order_wait(scene, ORDER_COME);
+    KIT_UNTIL(connections() >= quiet + CROWD);
+    round.held_us = p99_us(scene);
+    round.full_kib = kit_rss_kib();
+    order_wait(scene, ORDER_GO);
+    KIT_UNTIL(connections() <= quiet);
+    unsigned before = scene->number;
+    order(scene, ORDER_STORM);
+    round.storm_us = p99_us(scene);
+    newcomer_check(scene);
+    order(scene, ORDER_STORM);
+    order_done(scene);
+    KIT_UNTIL(connections() <= quiet);
+    fprintf(stderr, "p99, us: alone %.0f, %d strangers there %.0f, %u coming and going %.0f\n", round.alone_us, CROWD,
+            round.held_us, scene->number - before, round.storm_us);
+    return round;
+}
+
+static void strangers_and_friends(void)
+{
+    struct scene scene = {0};
+    double held[ROUNDS], storm[ROUNDS], held_us[ROUNDS], storm_us[ROUNDS];
+    long full_kib = 0;
+    scene_start(&scene);
+    int quiet = connections();
+    long quiet_kib = used_kib();
+    for (int i = 0; i < ROUNDS; i++) {
+        struct round round = round_run(&scene, quiet);
+        held[i] = round.held_us / round.alone_us;
+        storm[i] = round.storm_us / round.alone_us;
+        held_us[i] = round.held_us;
+        storm_us[i] = round.storm_us;
+        full_kib = round.full_kib;
+    }
+    long after_kib = used_kib();
+    double held_times = median(held), storm_times = median(storm);
+    fprintf(stderr, "medians: %.2f times, %.2f times; %ld KiB, then %ld, then %ld\n", held_times, storm_times, quiet_kib,
+            full_kib, after_kib);
+    if (!KIT_SANITIZED) {
+        cr_assert(held_times <= TIMES || median(held_us) <= ENOUGH_US);
+        cr_assert(storm_times <= TIMES || median(storm_us) <= ENOUGH_US);
+        cr_assert_leq(after_kib, quiet_kib + SPARE_KIB, "%ld KiB, then %ld", quiet_kib, after_kib);
+    }
+    scene_end(&scene);
+}
+
+/* CVE-2020-15166: connections that never shook hands kept those that had from being served. */
+Test(flood, cve_2020_15166_strangers_do_not_hold_up_those_who_are_in, .timeout = 100)
+{
+    strangers_and_friends();
+}
+
+/* Neither descriptors nor memory grow by those who come and go. */
+Test(flood, coming_and_going_leaves_nothing_behind, .timeout = 100)
+{
+    struct scene scene = {0};
+    scene_start(&scene);
+    int quiet = connections();
+    long quiet_kib = used_kib();
+    order_wait(&scene, ORDER_CYCLES);
+    KIT_UNTIL(connections() <= quiet);
+    long after_kib = used_kib();
+    fprintf(stderr, "%d came and went: %ld KiB, then %ld\n", CYCLES, quiet_kib, after_kib);
+    if (!KIT_SANITIZED)
+        cr_assert_leq(after_kib, quiet_kib + SPARE_KIB / 4, "%ld KiB, then %ld", quiet_kib, after_kib);
+    scene_end(&scene);
+}
+
+/* By default no limit is in the way of many who come in earnest, at once. */
+Test(flood, a_fan_in_is_no_flood, .timeout = 100)
+{
+    struct scene scene = {0};
+    scene_start(&scene);
+    int quiet = connections();
+    order_wait(&scene, ORDER_FAN_IN);
+    KIT_UNTIL(connections() <= quiet);
+    p99_us(&scene);
+    scene_end(&scene);
+}
