@@ -9,9 +9,10 @@ struct scene {
     char text[KIT_ENDPOINT_SIZE]; /* where */
 };
 
-static struct scene scene_make(int option, int value)
+static struct scene scene_make_with(int threads, int option, int value)
 {
     struct scene scene = {.context = zmq_ctx_new()};
+    KIT_OK(zmq_ctx_set(scene.context, ZMQ_IO_THREADS, threads));
     scene.victim = kit_socket(scene.context, ZMQ_PULL);
     scene.events = kit_socket(scene.context, ZMQ_PAIR);
     kit_set(scene.victim, option, value);
@@ -20,6 +21,11 @@ static struct scene scene_make(int option, int value)
     KIT_OK(zmq_connect(scene.events, "inproc://events"));
     kit_bind(scene.victim, "tcp", scene.text);
     return scene;
+}
+
+static struct scene scene_make(int option, int value)
+{
+    return scene_make_with(1, option, value);
 }
 
 static void scene_end(struct scene *scene)
@@ -172,6 +178,30 @@ Test(limits, handshakes)
     for (int i = 0; i <= MORE; i++)
         close(fds[i]);
     scene_end(&scene);
+}
+
+/* Each thread has its part of the connections, and no more than that stays. */
+Test(limits, of_several_threads)
+{
+    enum { MAX = 6, MORE = 20 };
+    static const int options[] = {ZURING_MAX_HANDSHAKES, ZURING_MAX_CONNECTIONS};
+    for (int i = 0; i < 2; i++) {
+        struct scene scene = scene_make_with(3, options[i], MAX);
+        int fds[MAX + MORE], gone = 0;
+        for (int j = 0; j < MAX + MORE; j++)
+            fds[j] = come_silent(&scene);
+        for (int j = 0; j < MORE; j++)
+            event_expect(&scene, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, EUSERS, -1);
+        for (int j = 0; j < MAX + MORE; j++) { /* greetings were begun, so that many octets may stand before an end */
+            struct pollfd item = {.fd = fds[j], .events = POLLRDHUP};
+            gone += poll(&item, 1, j < MORE ? KIT_WAIT_MS : 0) > 0;
+        }
+        cr_assert_eq(gone, MORE);
+        cr_assert_not(event_is_there(&scene));
+        for (int j = 0; j < MAX + MORE; j++)
+            close(fds[j]);
+        scene_end(&scene);
+    }
 }
 
 /* Nothing that libzmq says comes near the default; what is said beyond a limit ends the connection. */
