@@ -2,6 +2,7 @@
 #include "rawpeer.h"
 
 #include <dirent.h>
+#include <sodium.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -19,6 +20,7 @@ enum {
     /* The aim is 2, and a quiet machine shows less; where others run, it is they who make the hundredth that is slowest. */
     TIMES = 4,
     ENOUGH_US = 1000, /* and with less it is the scheduler: whether two threads share a processor makes ten times */
+    STAY = 100, /* strangers that come and go */
     SPARE_FDS = 200,
     SPARE_KIB = 8 * 1024,
 };
@@ -31,18 +33,54 @@ struct words {
 };
 
 #define SAYS(bytes) {bytes, sizeof(bytes) - 1}
+#define RAW_GREETING_HALF "\xff\0\0\0\0\0\0\0\x01\x7f"
 #define RAW_READY_REQ "\x04\x19\5READY\x0bSocket-Type\0\0\0\3REQ"
 
 /* The last of them are ended for what they say; after the others more is waited for. */
 enum { WORDS = 6, WORDS_PATIENT = 4 };
 static const struct words words_null[WORDS] = {
     SAYS(""),
-    SAYS("\xff\0\0\0\0\0\0\0\x01\x7f"),
+    SAYS(RAW_GREETING_HALF),
     SAYS(RAW_GREETING),
     SAYS(RAW_GREETING "\x04\x1a\5READY\x0bSocket"),
     SAYS("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
     SAYS(RAW_GREETING "\x04\7\6STEADY"),
 };
+
+/* --- what strangers say to a CURVE server; what makes it compute in earnest is the HELLO --- */
+
+#define CURVE_GREETING "\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01" "CURVE\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" RAW_ZEROS_16 RAW_ZEROS_16
+enum { HELLO_SIZE = 200 };
+
+static char hello_good[RAW_GREETING_SIZE + 2 + HELLO_SIZE] = CURVE_GREETING "\x04\xc8\5HELLO\x01";
+static char hello_bad[sizeof hello_good]; /* its box does not open */
+static const struct words words_curve[WORDS] = {
+    SAYS(""),
+    SAYS(RAW_GREETING_HALF),
+    SAYS(CURVE_GREETING),
+    {hello_good, sizeof hello_good},
+    {hello_bad, sizeof hello_bad},
+    SAYS(CURVE_GREETING "\x04\x06\5READY"),
+};
+
+static char public_text[41], secret_text[41]; /* the server's */
+
+/* One HELLO will do for all: a server keeps nothing by which it would know it again. */
+static void hello_make(void)
+{
+    static const uint8_t zeros[64];
+    uint8_t own[32], secret[32], server[32], nonce[24] = "CurveZMQHELLO---";
+    uint8_t *body = (uint8_t *)hello_good + RAW_GREETING_SIZE + 2;
+    cr_assert_geq(sodium_init(), 0);
+    KIT_OK(zmq_curve_keypair(public_text, secret_text));
+    cr_assert_not_null(zmq_z85_decode(server, public_text));
+    crypto_box_keypair(own, secret);
+    nonce[23] = body[119] = 1;
+    memcpy(body + 80, own, sizeof own);
+    cr_assert_eq(crypto_box_easy(body + 120, zeros, sizeof zeros, nonce, server, secret), 0);
+    memcpy(hello_bad, hello_good, sizeof hello_bad);
+    hello_bad[sizeof hello_bad - 1] ^= 1;
+}
 
 /* --- the crowd: nothing of Criterion's there --- */
 
@@ -92,12 +130,24 @@ static unsigned come(unsigned port, unsigned number, const struct words *said, u
     return number;
 }
 
+/* The last few stay for a while, so that what they say is heard. */
 static unsigned come_and_go(unsigned port, unsigned number)
 {
-    int fd = stranger_new(port, number);
-    stranger_say(fd, &words[number % WORDS]);
-    close(fd);
+    int *fd = &fds[number % STAY];
+    if (*fd > 0)
+        close(*fd);
+    *fd = stranger_new(port, number);
+    stranger_say(*fd, &words[number % WORDS]);
     return number + 1;
+}
+
+static void all_go(int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (fds[i] > 0)
+            close(fds[i]);
+        fds[i] = 0;
+    }
 }
 
 /* All of them first, then each must be answered. */
@@ -108,8 +158,7 @@ static void fan_in(unsigned port)
     come(port, 0, &said, 1, count);
     for (int i = 0; i < count; i++)
         stranger_hear(fds[i], RAW_GREETING_SIZE + 2 + 6);
-    for (int i = 0; i < count; i++)
-        close(fds[i]);
+    all_go(count);
 }
 
 static void crowd_live(int in, int out, unsigned port)
@@ -121,14 +170,14 @@ static void crowd_live(int in, int out, unsigned port)
             number = come(port, number, words, WORDS_PATIENT, crowd);
         if (order == ORDER_FAN_IN)
             fan_in(port);
-        for (int i = 0; order == ORDER_GO && i < crowd; i++)
-            close(fds[i]);
         for (int i = 0; order == ORDER_CYCLES && i < CYCLES; i++)
             number = come_and_go(port, number);
         while (order == ORDER_STORM && poll(&item, 1, 0) == 0)
             number = come_and_go(port, number);
         if (order == ORDER_STORM)
             (void)!read(in, &order, 1);
+        if (order != ORDER_COME)
+            all_go(crowd);
         (void)!write(out, &number, sizeof number);
     }
     _exit(0);
@@ -222,6 +271,17 @@ static double p99_us(struct scene *scene)
     return trips_us[TRIPS - 1 - TRIPS / 100];
 }
 
+static void curve_set(void *socket, bool is_server)
+{
+    char public_own[41], secret_own[41];
+    KIT_OK(zmq_curve_keypair(public_own, secret_own));
+    kit_set(socket, ZMQ_CURVE_SERVER, is_server);
+    if (!is_server)
+        KIT_OK(zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, public_text, 41));
+    KIT_OK(zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, is_server ? public_text : public_own, 41));
+    KIT_OK(zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, is_server ? secret_text : secret_own, 41));
+}
+
 static void scene_start(struct scene *scene)
 {
     unsigned port;
@@ -233,7 +293,9 @@ static void scene_start(struct scene *scene)
     scene->context = zmq_ctx_new();
     scene->server = kit_socket(scene->context, ZMQ_REP);
     scene->client = kit_socket(scene->context, ZMQ_REQ);
-    kit_set(scene->server, ZMQ_BACKLOG, 1024);
+    kit_set(scene->server, ZMQ_BACKLOG, 4096);
+    if (words == words_curve)
+        curve_set(scene->server, true), curve_set(scene->client, false);
     kit_bind(scene->server, "tcp", scene->text);
     cr_assert_eq(sscanf(scene->text, "tcp://127.0.0.1:%u", &port), 1);
     cr_assert_eq(write(port_to, &port, sizeof port), (ssize_t)sizeof port);
@@ -310,6 +372,8 @@ static long used_kib(void)
 static void newcomer_check(struct scene *scene)
 {
     void *newcomer = kit_socket(scene->context, ZMQ_REQ);
+    if (words == words_curve)
+        curve_set(newcomer, false);
     KIT_OK(zmq_connect(newcomer, scene->text));
     kit_send_text(newcomer, "hello", 0);
     kit_recv_text(newcomer, "hello");
@@ -373,6 +437,16 @@ static void strangers_and_friends(void)
 /* CVE-2020-15166: connections that never shook hands kept those that had from being served. */
 Test(flood, cve_2020_15166_strangers_do_not_hold_up_those_who_are_in, .timeout = 100)
 {
+    strangers_and_friends();
+}
+
+/* The same where each of them costs the server a key exchange. */
+Test(flood, nor_do_they_with_curve, .timeout = 100)
+{
+    if (!zmq_has("curve"))
+        return;
+    hello_make();
+    words = words_curve;
     strangers_and_friends();
 }
 
