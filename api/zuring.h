@@ -68,6 +68,28 @@ ZURING_EXPORT const char *zuring_version(void);
 #define ZURING_DRIVE_INLINE 1
 
 /*
+ * How many may come to a listener: socket options, ints, taken along by the next zmq_bind. For each endpoint by itself.
+ *
+ * ZURING_MAX_CONNECTIONS: connections at a time; 0, the default: as many as there are descriptors. One more takes the
+ *   place of the oldest that is still in its handshake. Where there is none it is closed at once: ZMQ_EVENT_ACCEPT_FAILED
+ *   with EUSERS and, in version 2 of the monitor, its address.
+ * ZURING_MAX_HANDSHAKES: connections that are still in their handshake, and have not been authenticated; 0, the default:
+ *   no limit. One more ends the oldest of them. Background threads (ZMQ_IO_THREADS) have an equal part of it each,
+ *   rounded up.
+ * ZURING_MAX_HANDSHAKE_BYTES: octets that a peer may say before it is let in, 1024 and more; 131072 by default. The rest of
+ *   what libzmq lets it say is bound already: ZMQ_HANDSHAKE_IVL its time, 64 KiB a command. E2BIG.
+ *
+ * Without descriptors for more connections, a quarter of those that are still in their handshake goes, oldest first, so
+ * that strangers who say nothing cannot keep others out: EMFILE (or ENFILE, ENOMEM, ENOBUFS).
+ *
+ * Who is ended is told by ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL with that errno (EUSERS by the first two), then
+ * ZMQ_EVENT_DISCONNECTED. Its own side sees the connection end, and a zmq_connect tries again after RECONNECT_IVL.
+ */
+#define ZURING_MAX_CONNECTIONS 0x7a20
+#define ZURING_MAX_HANDSHAKES 0x7a21
+#define ZURING_MAX_HANDSHAKE_BYTES 0x7a22
+
+/*
  * What has become of the messages of one peer, each way. At a moment when nothing moves, both sums hold:
  *   sent_accepted = sent_handed + sent_dropped + sent_queued,  received = taken + received_queued.
  * While messages move, each figure is right for some moment of the call.

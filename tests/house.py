@@ -12,7 +12,7 @@ import sys
 
 LINES_MAX = 800
 FUNCTION_LINES_MAX = 70
-ROOMS = ("engine", "api", "bench", "tests")
+ROOMS = ("engine", "api", "bench", "tests", "tools")
 LAYERS = ("base", "mem", "wire", "flow", "io", "link", "core", "api")
 # What a layer may include besides itself: whole layers, or single headers.
 MAY_INCLUDE = {

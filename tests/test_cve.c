@@ -97,3 +97,35 @@ Test(cve, cve_2021_20234_messages_that_never_end, .timeout = 100)
     KIT_OK(zmq_close(victim));
     KIT_OK(zmq_ctx_term(context));
 }
+
+/*
+ * Connections without a handshake were given pipes, and messages that nobody would ever read: with enough of them nothing
+ * was left for those who had been let in. What they cost otherwise, test_flood.c measures.
+ */
+Test(cve, cve_2020_15166_strangers_get_no_messages)
+{
+    enum { STRANGERS = 30, MESSAGES = 300 };
+    static const char *const words[] = {"", "\xff", RAW_GREETING};
+    static const size_t sizes[] = {0, 1, RAW_GREETING_SIZE};
+    char text[KIT_ENDPOINT_SIZE], got[8];
+    int fds[STRANGERS];
+    void *context = zmq_ctx_new();
+    void *from = kit_socket(context, ZMQ_PUSH), *to = kit_socket(context, ZMQ_PULL);
+    kit_set(from, ZMQ_SNDHWM, 10);
+    kit_bind(from, "tcp", text);
+    for (int i = 0; i < STRANGERS; i++) {
+        fds[i] = raw_connect(text);
+        raw_say(fds[i], words[i % 3], sizes[i % 3]);
+        raw_hear(fds[i], got, 1); /* it is being served */
+    }
+    KIT_OK(zmq_connect(to, text));
+    for (int i = 0; i < MESSAGES; i++) {
+        kit_send_text(from, "work", 0);
+        kit_recv_text(to, "work");
+    }
+    for (int i = 0; i < STRANGERS; i++)
+        close(fds[i]);
+    KIT_OK(zmq_close(to));
+    KIT_OK(zmq_close(from));
+    KIT_OK(zmq_ctx_term(context));
+}

@@ -748,3 +748,41 @@ Test(epoll, soak)
     for (int i = 0; i < SOAK_ENDS; i++)
         close(soak[i].fd);
 }
+
+/* However many of them have something to say, a wait hears one or two, and others are heard at once. */
+Test(epoll, the_modest_do_not_keep_others_waiting)
+{
+    enum { CROWD = 24 };
+    static struct probe crowd[CROWD], other;
+    int fd[CROWD + 1][2], heard = 0;
+    begin(zu_epoll_new);
+    for (int i = 0; i <= CROWD; i++) {
+        struct probe *probe = i < CROWD ? &crowd[i] : &other;
+        unix_pair(fd[i]);
+        probe_aim(probe, NULL, 0, NULL, 0);
+        probe->op.modest = i < CROWD;
+        ops->recv_stream(driver, &probe->op, fd[i][0]);
+    }
+    ops->wait(driver, 0);
+    for (int i = 0; i < CROWD; i++)
+        cr_assert_eq(write(fd[i][1], "x", 1), 1);
+    for (int turns = 1; heard < CROWD; turns++) {
+        int now = 0;
+        cr_assert_lt(turns, KEPT);
+        cr_assert_eq(write(fd[CROWD][1], "x", 1), 1);
+        ops->wait(driver, zu_deadline_ns(LIMIT_MS));
+        for (int i = 0; i < CROWD; i++)
+            now += crowd[i].calls;
+        cr_assert_leq(now, heard + 2, "%d at a time", now - heard);
+        heard = now;
+        cr_assert_eq(other.calls, turns);
+    }
+    for (int i = 0; i < CROWD; i++)
+        probe_drop(&crowd[i]);
+    probe_drop(&other);
+    finish();
+    for (int i = 0; i <= CROWD; i++) {
+        close(fd[i][0]);
+        close(fd[i][1]);
+    }
+}

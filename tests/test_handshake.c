@@ -292,6 +292,28 @@ Test(handshake, maxmsgsize_binds_handshake_frames)
     }
 }
 
+/* However they come: the greeting counts, what follows the handshake does not. */
+Test(handshake, all_octets_of_a_peer_are_bound)
+{
+    static const uint8_t said[] = GREETING_3_1 READY_ROUTER "\0\1a";
+    enum { OCTETS = sizeof said - 4 };
+    struct zu_handshake_config config = config_of(ZU_SOCKET_DEALER, "");
+    struct zu_handshake hs;
+    for (uint64_t max = OCTETS - 1; max <= OCTETS; max++) {
+        for (size_t step = 1; step <= sizeof said; step += sizeof said - 1) {
+            int rc = 0;
+            size_t used = 0;
+            config.octets_max = max;
+            zu_handshake_init(&hs, &config);
+            for (size_t at = 0; rc == 0; at += used)
+                rc = zu_handshake_feed(&hs, said + at, step, &used);
+            cr_assert_eq(rc, max == OCTETS ? 1 : -E2BIG);
+            cr_assert(rc == 1 || hs.failure.error == -E2BIG);
+            zu_handshake_fini(&hs);
+        }
+    }
+}
+
 /*
  * CVE-2014-9721: a peer that sends the header of an older protocol is not asked for its credentials. It must not be let in
  * where the socket asks for some, by mechanism or through ZAP.

@@ -32,6 +32,9 @@ struct int_line {
 };
 
 static const struct int_line ints[] = {
+    {0x7a20, GS, 0, 0, INT_MAX, ALL},
+    {0x7a21, GS, 0, 0, INT_MAX, ALL},
+    {0x7a22, GS, 131072, 1024, INT_MAX, ALL},
     {8, GS, 100, 1, INT_MAX, ALL},
     {9, GS, 10000, 0, INT_MAX, ALL},
     {11, GS, -1, -1, INT_MAX, ALL},
@@ -174,7 +177,7 @@ static bool holds(const int *numbers, size_t count, int number)
 Test(option, rows_all_tested)
 {
     size_t rows = 0;
-    for (int number = -1; number < 200; number++) {
+    for (int number = -1; number < 0x8000; number++) {
         const struct zu_option_row *row = zu_option_row(number);
         bool known = holds(others, COUNT(others), number);
         for (size_t i = 0; i < COUNT(ints); i++)

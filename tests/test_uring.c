@@ -104,6 +104,68 @@ Test(uring, buffers_for_a_crowd)
     }
 }
 
+/* However many of them have something to say, a turn hears one, and others are heard at once. */
+Test(uring, the_modest_do_not_keep_others_waiting)
+{
+    enum { CROWD = 48 };
+    static struct listener crowd[CROWD], other;
+    unsigned heard = 0, turns = 0;
+    begin(zu_uring_new);
+    for (int i = 0; i < CROWD; i++) {
+        unix_pair(crowd[i].fd);
+        crowd[i].op.done = listener_heard;
+        crowd[i].op.modest = crowd[i].op.once = true;
+        cr_assert_eq(write(crowd[i].fd[1], "x", 1), 1);
+        listener_start(&crowd[i]);
+    }
+    unix_pair(other.fd);
+    other.op.done = listener_heard;
+    listener_start(&other);
+    for (; heard < CROWD; turns++) {
+        cr_assert_lt(turns, 3 * CROWD);
+        cr_assert_eq(write(other.fd[1], "x", 1), 1);
+        ops->wait(driver, zu_deadline_ns(LIMIT_MS));
+        unsigned now = 0;
+        for (int i = 0; i < CROWD; i++)
+            now += crowd[i].got;
+        cr_assert_leq(now, heard + 1, "%u in a turn", now - heard);
+        heard = now;
+        cr_assert_eq(other.got, turns + 1);
+    }
+    finish_pair(other.fd);
+    for (int i = 0; i < CROWD; i++) {
+        close(crowd[i].fd[0]);
+        close(crowd[i].fd[1]);
+    }
+}
+
+/* A backlog is dealt with between what else there is to do. */
+Test(uring, one_is_accepted_a_turn)
+{
+    enum { BACKLOG = 8 };
+    struct sockaddr_in address;
+    struct probe door;
+    int fd[BACKLOG], listener = tcp_bind(&address);
+    begin(zu_uring_new);
+    cr_assert_eq(listen(listener, BACKLOG), 0);
+    for (int i = 0; i < BACKLOG; i++) {
+        fd[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        cr_assert_eq(connect(fd[i], (struct sockaddr *)&address, sizeof address), 0);
+    }
+    probe_aim(&door, NULL, 0, NULL, 0);
+    for (int i = 0; i < BACKLOG; i++) {
+        ops->accept_stream(driver, &door.op, listener);
+        until_calls(&door, i + 1);
+        cr_assert_eq(door.calls, i + 1);
+        cr_assert_geq(door.result, 0);
+        cr_assert_not(door.op.busy, "it is over, and may be started again");
+        close(door.result);
+        close(fd[i]);
+    }
+    finish();
+    close(listener);
+}
+
 /* From now on the kernel takes entries only together with a wait. */
 static void refuse_submits(void)
 {

@@ -21,6 +21,8 @@
 enum {
     Z85_KEY_SIZE = ZU_CURVE_KEY_BYTES * 5 / 4,
     HEARTBEAT_TTL_UNIT_MS = 100,
+    HANDSHAKE_OCTETS = 128 * 1024, /* the longest of all: greeting, 64 KiB of properties, half a KiB of PLAIN's */
+    HANDSHAKE_OCTETS_LEAST = 1024,
     BOTH = ZU_OPTION_SET | ZU_OPTION_GET,
 };
 
@@ -480,7 +482,11 @@ static const struct kind kinds[ZU_OPTION_KINDS] = {
 #define CURVE .which = ZU_SECURITY_CURVE
 #define DRAFT .draft = true
 
-static const struct zu_option_row rows[ZU_OPT_END] = {
+/* zuring's own numbers are far from the others: their rows stand behind all of those. */
+#define OWN_ROW(number) (ZU_OPT_END + (number) - ZU_OPT_OWN)
+#define ROW_COUNT OWN_ROW(ZU_OPT_OWN_END)
+
+static const struct zu_option_row rows[ROW_COUNT] = {
     [ZU_OPT_AFFINITY] = {"AFFINITY", .kind = ZU_OPTION_UINT64, .access = BOTH, AT(affinity)},
     [ZU_OPT_ROUTING_ID] = {"ROUTING_ID", BYTES(BOTH, routing_id, 1, 255)},
     [ZU_OPT_SUBSCRIBE] = {"SUBSCRIBE", SUBSCRIPTION},
@@ -578,10 +584,16 @@ static const struct zu_option_row rows[ZU_OPT_END] = {
     [ZU_OPT_XSUB_VERBOSE_UNSUBSCRIBE] = {"XSUB_VERBOSE_UNSUBSCRIBE", ANY(ZU_OPTION_SET, pattern.xsub_verbose_unsub, 0), PATTERN,
                                          DRAFT, .types = ON(XSUB)},
     [ZU_OPT_TOPICS_COUNT] = {"TOPICS_COUNT", LIVE, DRAFT, .types = PUBLISHERS | SUBSCRIBERS},
+    [OWN_ROW(ZU_OPT_MAX_CONNECTIONS)] = {"MAX_CONNECTIONS", INT(BOTH, connections_max, 0, INT_MAX, 0)},
+    [OWN_ROW(ZU_OPT_MAX_HANDSHAKES)] = {"MAX_HANDSHAKES", INT(BOTH, handshakes_max, 0, INT_MAX, 0)},
+    [OWN_ROW(ZU_OPT_MAX_HANDSHAKE_BYTES)] = {"MAX_HANDSHAKE_BYTES", INT(BOTH, handshake_octets_max, HANDSHAKE_OCTETS_LEAST,
+                                             INT_MAX, HANDSHAKE_OCTETS)},
 };
 
 const struct zu_option_row *zu_option_row(int number)
 {
+    if (number >= ZU_OPT_OWN && number < ZU_OPT_OWN_END)
+        return &rows[OWN_ROW(number)];
     if (number < 0 || number >= ZU_OPT_END || !rows[number].name)
         return NULL;
     return &rows[number];
@@ -605,8 +617,7 @@ static const struct zu_option_row *row_find(int number, unsigned type, unsigned 
 void zu_options_init(struct zu_options *options, unsigned type, const struct zu_ctx_options *ctx)
 {
     memset(options, 0, sizeof(*options));
-    for (int number = 0; number < ZU_OPT_END; number++) {
-        const struct zu_option_row *row = &rows[number];
+    for (const struct zu_option_row *row = rows; row < rows + ROW_COUNT; row++) {
         if (row->field_size > 0 && kinds[row->kind].init)
             kinds[row->kind].init(options, row);
     }
@@ -617,8 +628,7 @@ void zu_options_init(struct zu_options *options, unsigned type, const struct zu_
 
 void zu_options_fini(struct zu_options *options)
 {
-    for (int number = 0; number < ZU_OPT_END; number++) {
-        const struct zu_option_row *row = &rows[number];
+    for (const struct zu_option_row *row = rows; row < rows + ROW_COUNT; row++) {
         if (row->field_size > 0 && kinds[row->kind].fini)
             kinds[row->kind].fini(field_of(options, row));
     }
@@ -636,8 +646,7 @@ void zu_options_wipe(struct zu_options *options)
 /* Fields that own something start empty, so that fini may follow whatever has been copied so far. */
 static int owned_copy(struct zu_options *dst, const struct zu_options *src)
 {
-    for (int number = 0; number < ZU_OPT_END; number++) {
-        const struct zu_option_row *row = &rows[number];
+    for (const struct zu_option_row *row = rows; row < rows + ROW_COUNT; row++) {
         if (row->field_size == 0 || !kinds[row->kind].copy)
             continue;
         int error = kinds[row->kind].copy(field_of(dst, row), field_in(src, row));
@@ -651,8 +660,7 @@ static int owned_copy(struct zu_options *dst, const struct zu_options *src)
 int zu_options_copy(struct zu_options *dst, const struct zu_options *src)
 {
     *dst = *src;
-    for (int number = 0; number < ZU_OPT_END; number++) {
-        const struct zu_option_row *row = &rows[number];
+    for (const struct zu_option_row *row = rows; row < rows + ROW_COUNT; row++) {
         if (row->field_size > 0 && kinds[row->kind].copy)
             memset(field_of(dst, row), 0, row->field_size);
     }

@@ -37,6 +37,9 @@ struct zu_options {
     int reconnect_stop;                    /* bits: refused 1, handshake failed 2, disconnected 4 */
     int connect_timeout_ms;                /* 0: the kernel's */
     int handshake_ms;                      /* deadline from accept or connect to ready, 0: none */
+    int handshake_octets_max;              /* that a peer may send before it is let in */
+    int handshakes_max;                    /* of a listener at a time, 0: no limit */
+    int connections_max;                   /* of a listener, 0: no limit */
     int heartbeat_ms;                      /* PING period, 0: off */
     int heartbeat_ttl_ms;                  /* told to the peer; whole tenths of seconds */
     int heartbeat_timeout_ms;              /* silence after a PING; -1: as heartbeat_ms */

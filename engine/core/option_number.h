@@ -94,7 +94,13 @@ enum zu_option_number {
     ZU_OPT_HICCUP_MSG = 114,
     ZU_OPT_XSUB_VERBOSE_UNSUBSCRIBE = 115,
     ZU_OPT_TOPICS_COUNT = 116,
-    ZU_OPT_END /* one past the last number */
+    ZU_OPT_END, /* one past the last number */
+    /* zuring's own: zuring.h */
+    ZU_OPT_OWN = 0x7a20,
+    ZU_OPT_MAX_CONNECTIONS = ZU_OPT_OWN,
+    ZU_OPT_MAX_HANDSHAKES,
+    ZU_OPT_MAX_HANDSHAKE_BYTES,
+    ZU_OPT_OWN_END /* one past the last of these */
 };
 
 enum zu_ctx_option_number {

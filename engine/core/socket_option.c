@@ -194,6 +194,9 @@ struct zu_settings *zu_socket_settings(const struct zu_socket *socket)
     settings->reconnect_stop = options->reconnect_stop;
     settings->connect_timeout_ms = options->connect_timeout_ms;
     settings->handshake_ms = options->handshake_ms;
+    settings->handshake_octets_max = (uint64_t)options->handshake_octets_max;
+    settings->handshakes_max = (unsigned)options->handshakes_max;
+    settings->connections_max = (unsigned)options->connections_max;
     settings->heartbeat_ms = options->heartbeat_ms;
     settings->heartbeat_ttl_ms = options->heartbeat_ttl_ms;
     settings->heartbeat_timeout_ms = options->heartbeat_timeout_ms;

@@ -33,6 +33,7 @@ struct zu_op {
     bool cancelled;        /* cancel was asked: the driver's */
     bool starved;          /* it waits for its turn to have a buffer: the driver's */
     bool once;             /* recv_stream: one chunk will do, set by the caller; a driver may ignore it */
+    bool modest;           /* the same: few of its like are to be heard at a time, and none in place of another */
     struct msghdr message; /* send and recv_into: pieces, set by the caller */
     void *slot;            /* the driver's own */
 };

@@ -447,18 +447,27 @@ static bool stillborn_complete(struct epoll *epoll)
     return true;
 }
 
-/* Whether anything completed. What is listed meanwhile has its turn with the next wait. */
+/* Whether anything completed, or was put off. What is listed meanwhile has its turn with the next wait. */
 static bool tries_run(struct epoll *epoll)
 {
     struct zu_link now;
-    bool any = false;
+    bool any = false, modest_heard = false;
     zu_list_init(&now);
     zu_list_append(&epoll->tries, &now); /* takes over the list: */
     zu_list_remove(&epoll->tries);
     while (!zu_list_is_empty(&now)) {
         struct half *half = zu_container_of(now.next, struct half, try);
+        bool modest = half->op->modest && !half->op->cancelled;
         zu_list_remove(&half->try);
-        any |= half_try(epoll, half);
+        if (zu_unlikely(modest && modest_heard)) {
+            half_list(epoll, half);
+            epoll->unasked = UNASKED_MAX; /* others may have come meanwhile, and go first */
+            any = true;
+            continue;
+        }
+        bool heard = half_try(epoll, half);
+        modest_heard |= modest && heard;
+        any |= heard;
     }
     return any;
 }

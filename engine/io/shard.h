@@ -37,7 +37,7 @@ struct zu_shard {
     struct zu_spinner spinner; /* its thread; the budget is set by the maker */
     struct zu_driver *driver; /* the shard's thread; wake from any */
     struct zu_timers timers;  /* the shard's thread */
-    struct zu_link residents; /* the shard's thread: connections, for sweeps (struct zu_conn.resident) */
+    struct zu_link residents; /* the shard's thread: connections, for who looks at all (struct zu_conn.resident) */
 
     _Atomic unsigned asleep ZU_ALIGNED_LINE; /* seq_cst exchange by both: "asleep, then look at the box" against post */
     _Atomic unsigned load;                   /* connections and endpoints placed here; relaxed, a hint for placement */

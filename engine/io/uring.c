@@ -4,7 +4,8 @@
  * waits; completions are first copied out of the ring, then run, so a callback may start operations freely and nothing
  * recurses. Received bytes land in chunks that the kernel picks from a ring of provided buffers; each one that comes
  * back filled leaves its slot to a fresh chunk at once, so buffers never wait for the application. A stream is served best
- * by few of them, which stay in the cache, a crowd by many.
+ * by few of them, which stay in the cache, a crowd by many. The modest have one of their own: whatever it costs to hear
+ * them out, and however many they are, a turn is not much longer for it.
  * A start never fails: when no entry can be had the operation completes with -ENOMEM on the next wait. Without memory
  * for a fresh chunk the slot stays empty until the next wait; with all slots empty receives complete with -ENOBUFS.
  * Where the kernel lacks multishot receive, recv_stream completes without ZU_OP_MORE each time; callers start it again.
@@ -28,23 +29,36 @@ enum {
     CQ_ENTRIES = 4096,
     SLOTS = 64,    /* provided buffers for a crowd */
     SLOTS_FEW = 4, /* for streams. Measured: bench/README.md */
-    BUFFER_GROUP = 1,
+    SLOTS_MODEST = 1,
     BATCH = 128, /* completions copied out at a time */
     SEND_MAX = 1 << 30, /* of one piece: an entry's length has 32 bits, a result 31 */
+};
+
+/* By zu_op.modest: the number of a group of provided buffers. */
+enum { BUFFERS_COMMON, BUFFERS_MODEST, BUFFERS };
+
+static const struct {
+    unsigned least, most; /* slots that are to be filled */
+} slots_range[BUFFERS] = {[BUFFERS_COMMON] = {SLOTS_FEW, SLOTS}, [BUFFERS_MODEST] = {SLOTS_MODEST, SLOTS_MODEST}};
+
+/* A group of provided buffers, and those who wait for one. The shard's thread. */
+struct buffers {
+    struct io_uring_buf_ring *ring; /* shared with the kernel; only the shard adds */
+    struct zu_chunk *slots[SLOTS];  /* the chunk in each slot; NULL in those that are not filled */
+    unsigned filled;                /* of them */
+    unsigned wanted;                /* from the least up: doubled when the kernel finds none, one less for each that comes back full */
+    unsigned group;                 /* which one it is */
+    struct zu_op *starved;          /* chain through op->slot, oldest first: found no buffer while others had them */
+    struct zu_op *starved_last;     /* its end, while there is one */
+    unsigned again;                 /* receives that may look for a buffer again at once, before the next wait */
 };
 
 struct uring {
     struct zu_driver driver;  /* the seam */
     struct io_uring ring;     /* all of this: the shard's thread, once started */
-    struct io_uring_buf_ring *slots_ring; /* shared with the kernel; only the shard adds */
-    struct zu_chunk *slots[SLOTS]; /* the chunk in each slot; NULL in those that are not filled */
-    unsigned slots_filled;    /* of them */
-    unsigned slots_wanted;    /* from SLOTS_FEW up: doubled when the kernel finds none, one less for each that comes back full */
+    struct buffers buffers[BUFFERS];
     struct zu_op *stillborn;  /* chain through op->slot: got no entry, completed with -ENOMEM by the next wait */
     struct zu_op *uncancelled; /* chain through op->slot: their cancels got no entry, asked again by the next wait */
-    struct zu_op *starved;    /* chain through op->slot, oldest first: found no buffer while others had them */
-    struct zu_op *starved_last; /* its end, while there is one */
-    unsigned again;           /* receives that may look for a buffer again at once, before the next wait */
     bool multishot;           /* receives may be */
     int wake_fd;              /* eventfd; written by any thread, never read: a multishot poll counts its edges */
     bool wake_armed;          /* the poll is in the ring */
@@ -88,7 +102,7 @@ static void recv_stream(struct zu_driver *driver, struct zu_op *op, int fd)
     io_uring_prep_recv(entry, fd, NULL, 0, 0);
     entry->ioprio = uring->multishot && !op->once ? IORING_RECV_MULTISHOT : 0;
     entry->flags |= IOSQE_BUFFER_SELECT;
-    entry->buf_group = BUFFER_GROUP;
+    entry->buf_group = op->modest;
     io_uring_sqe_set_data(entry, op);
 }
 
@@ -118,7 +132,8 @@ static void accept_stream(struct zu_driver *driver, struct zu_op *op, int fd)
     struct io_uring_sqe *entry = op_start(uring_of(driver), op);
     if (!entry)
         return;
-    io_uring_prep_multishot_accept(entry, fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    /* One a turn: what comes of a backlog of hundreds keeps everybody else waiting. */
+    io_uring_prep_accept(entry, fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     io_uring_sqe_set_data(entry, op);
 }
 
@@ -190,22 +205,22 @@ static ZU_COLD void stillborn_complete(struct uring *uring)
  * There are few buffers, and perhaps a thousand connections that have something: as many as there are buffers ask again at
  * a time. All at once, most would only find out again that there is none.
  */
-static ZU_COLD void starve(struct uring *uring, struct zu_op *op)
+static ZU_COLD void starve(struct buffers *buffers, struct zu_op *op)
 {
     op->busy = op->starved = true;
     op->slot = NULL;
-    if (uring->starved)
-        uring->starved_last->slot = op;
+    if (buffers->starved)
+        buffers->starved_last->slot = op;
     else
-        uring->starved = op;
-    uring->starved_last = op;
+        buffers->starved = op;
+    buffers->starved_last = op;
 }
 
-static ZU_COLD void starved_wake(struct uring *uring)
+static ZU_COLD void starved_wake(struct buffers *buffers)
 {
-    for (unsigned i = 0; i < uring->slots_filled && uring->starved; i++) {
-        struct zu_op *op = uring->starved;
-        uring->starved = op->slot;
+    for (unsigned i = 0; i < buffers->filled && buffers->starved; i++) {
+        struct zu_op *op = buffers->starved;
+        buffers->starved = op->slot;
         op->busy = op->starved = false;
         op->done(op, op->cancelled ? -ECANCELED : -EAGAIN, 0, NULL);
     }
@@ -217,36 +232,36 @@ static void close_fd(struct zu_driver *driver, int fd)
     close(fd);
 }
 
-static void slot_fill(struct uring *uring, unsigned slot)
+static void slot_fill(struct buffers *buffers, unsigned slot)
 {
     struct zu_chunk *chunk = zu_chunk_new(ZU_CHUNK_RUNG_RECEIVE);
     if (zu_unlikely(!chunk))
         return;
-    uring->slots[slot] = chunk;
-    uring->slots_filled++;
-    io_uring_buf_ring_add(uring->slots_ring, chunk->data + ZU_RECEIVE_HEADROOM, ZU_RECEIVE_SIZE, (unsigned short)slot,
+    buffers->slots[slot] = chunk;
+    buffers->filled++;
+    io_uring_buf_ring_add(buffers->ring, chunk->data + ZU_RECEIVE_HEADROOM, ZU_RECEIVE_SIZE, (unsigned short)slot,
                           io_uring_buf_ring_mask(SLOTS), 0);
-    io_uring_buf_ring_advance(uring->slots_ring, 1);
+    io_uring_buf_ring_advance(buffers->ring, 1);
 }
 
-static ZU_COLD void slots_refill(struct uring *uring)
+static ZU_COLD void slots_refill(struct buffers *buffers)
 {
-    for (unsigned i = 0; i < SLOTS && uring->slots_filled < uring->slots_wanted; i++) {
-        if (!uring->slots[i])
-            slot_fill(uring, i);
+    for (unsigned i = 0; i < SLOTS && buffers->filled < buffers->wanted; i++) {
+        if (!buffers->slots[i])
+            slot_fill(buffers, i);
     }
 }
 
-static struct zu_chunk *slot_take(struct uring *uring, const struct io_uring_cqe *cqe)
+static struct zu_chunk *slot_take(struct buffers *buffers, const struct io_uring_cqe *cqe)
 {
     unsigned slot = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
-    struct zu_chunk *chunk = uring->slots[slot];
-    uring->slots[slot] = NULL;
-    uring->slots_filled--;
-    if (cqe->res == ZU_RECEIVE_SIZE && uring->slots_wanted > SLOTS_FEW)
-        uring->slots_wanted--;
-    if (uring->slots_filled < uring->slots_wanted)
-        slot_fill(uring, slot);
+    struct zu_chunk *chunk = buffers->slots[slot];
+    buffers->slots[slot] = NULL;
+    buffers->filled--;
+    if (cqe->res == ZU_RECEIVE_SIZE && buffers->wanted > slots_range[buffers->group].least)
+        buffers->wanted--;
+    if (buffers->filled < buffers->wanted)
+        slot_fill(buffers, slot);
     if (zu_likely(cqe->res > 0))
         return chunk;
     zu_chunk_unref(chunk);
@@ -254,10 +269,11 @@ static struct zu_chunk *slot_take(struct uring *uring, const struct io_uring_cqe
 }
 
 /* A crowd that speaks at the same time: it is served in fewer turns when each finds a buffer. */
-static ZU_COLD void slots_widen(struct uring *uring)
+static ZU_COLD void slots_widen(struct buffers *buffers)
 {
-    uring->slots_wanted = uring->slots_wanted * 2 < SLOTS ? uring->slots_wanted * 2 : SLOTS;
-    slots_refill(uring);
+    unsigned most = slots_range[buffers->group].most;
+    buffers->wanted = buffers->wanted * 2 < most ? buffers->wanted * 2 : most;
+    slots_refill(buffers);
 }
 
 static void complete(struct uring *uring, const struct io_uring_cqe *cqe)
@@ -270,20 +286,21 @@ static void complete(struct uring *uring, const struct io_uring_cqe *cqe)
         return;
     }
     struct zu_op *op = data;
+    struct buffers *buffers = &uring->buffers[op->modest];
     struct zu_chunk *chunk = NULL;
     if (cqe->flags & IORING_CQE_F_BUFFER)
-        chunk = slot_take(uring, cqe);
+        chunk = slot_take(buffers, cqe);
     bool more = cqe->flags & IORING_CQE_F_MORE;
     op->busy = more;
     if (zu_unlikely(uring->uncancelled) && !more)
         cancel_forget(uring, op);
     /* The kernel was faster than our refilling: there are buffers again, so this is no shortage. */
-    bool is_again = cqe->res == -ENOBUFS && uring->slots_filled;
+    bool is_again = cqe->res == -ENOBUFS && buffers->filled;
     if (zu_unlikely(is_again))
-        slots_widen(uring);
-    if (zu_unlikely(is_again) && !op->cancelled && !more && uring->again-- == 0) {
-        uring->again = 0;
-        starve(uring, op);
+        slots_widen(buffers);
+    if (zu_unlikely(is_again) && !op->cancelled && !more && buffers->again-- == 0) {
+        buffers->again = 0;
+        starve(buffers, op);
         return;
     }
     op->done(op, is_again ? -EAGAIN : cqe->res, more ? ZU_OP_MORE : 0, chunk);
@@ -331,7 +348,19 @@ static void completions_run(struct uring *uring)
 /* Whoever found no entry is not to sleep over it: least of all the waker. */
 static bool is_refused(const struct uring *uring)
 {
-    return uring->stillborn || uring->uncancelled || uring->starved || !uring->wake_armed;
+    return uring->stillborn || uring->uncancelled || uring->buffers[BUFFERS_COMMON].starved ||
+           uring->buffers[BUFFERS_MODEST].starved || !uring->wake_armed;
+}
+
+static void buffers_serve(struct buffers *buffers)
+{
+    if (zu_unlikely(buffers->filled < buffers->wanted))
+        slots_refill(buffers);
+    buffers->again = buffers->filled;
+    if (zu_unlikely(buffers->starved)) {
+        starved_wake(buffers);
+        buffers->again = 0; /* those behind them first */
+    }
 }
 
 static int wait_for(struct zu_driver *driver, uint64_t until_ns)
@@ -339,15 +368,10 @@ static int wait_for(struct zu_driver *driver, uint64_t until_ns)
     struct uring *uring = uring_of(driver);
     if (zu_unlikely(!uring->wake_armed))
         wake_arm(uring);
-    if (zu_unlikely(uring->slots_filled < uring->slots_wanted))
-        slots_refill(uring);
     if (zu_unlikely(uring->uncancelled))
         cancels_retry(uring);
-    uring->again = uring->slots_filled;
-    if (zu_unlikely(uring->starved)) {
-        starved_wake(uring);
-        uring->again = 0; /* those behind them first */
-    }
+    for (struct buffers *buffers = uring->buffers; buffers < uring->buffers + BUFFERS; buffers++)
+        buffers_serve(buffers);
     int err = submit_and_wait(uring, zu_unlikely(is_refused(uring)) ? 0 : until_ns);
     if (zu_unlikely(uring->stillborn))
         stillborn_complete(uring);
@@ -395,16 +419,22 @@ static int start(struct zu_driver *driver)
     return 0;
 }
 
+static void buffers_fini(struct buffers *buffers)
+{
+    for (unsigned i = 0; i < SLOTS; i++) {
+        if (buffers->slots[i])
+            zu_chunk_unref(buffers->slots[i]);
+    }
+    if (buffers->ring)
+        zu_pages_free(buffers->ring, SLOTS * sizeof(struct io_uring_buf));
+}
+
 static void uring_free(struct zu_driver *driver)
 {
     struct uring *uring = uring_of(driver);
     io_uring_queue_exit(&uring->ring);
-    for (unsigned i = 0; i < SLOTS; i++) {
-        if (uring->slots[i])
-            zu_chunk_unref(uring->slots[i]);
-    }
-    if (uring->slots_ring)
-        zu_pages_free(uring->slots_ring, SLOTS * sizeof(struct io_uring_buf));
+    for (struct buffers *buffers = uring->buffers; buffers < uring->buffers + BUFFERS; buffers++)
+        buffers_fini(buffers);
     if (uring->wake_fd >= 0)
         close(uring->wake_fd);
     zu_free(uring, sizeof *uring);
@@ -429,20 +459,22 @@ static const struct zu_driver_ops uring_ops = {
     .now_ns = zu_real_now_ns,
 };
 
-static int slots_init(struct uring *uring)
+static int buffers_init(struct uring *uring, unsigned group)
 {
-    uring->slots_ring = zu_pages_alloc(SLOTS * sizeof(struct io_uring_buf));
-    if (!uring->slots_ring)
+    struct buffers *buffers = &uring->buffers[group];
+    buffers->ring = zu_pages_alloc(SLOTS * sizeof(struct io_uring_buf));
+    if (!buffers->ring)
         return -ENOMEM;
     struct io_uring_buf_reg reg = {
-        .ring_addr = (uint64_t)(uintptr_t)uring->slots_ring, .ring_entries = SLOTS, .bgid = BUFFER_GROUP};
+        .ring_addr = (uint64_t)(uintptr_t)buffers->ring, .ring_entries = SLOTS, .bgid = (uint16_t)group};
     int err = io_uring_register_buf_ring(&uring->ring, &reg, 0);
     if (err < 0)
         return err == -EINVAL ? -ENOSYS : err; /* before 5.19 there are none: as good as refused */
-    io_uring_buf_ring_init(uring->slots_ring);
-    uring->slots_wanted = SLOTS_FEW;
-    slots_refill(uring);
-    return uring->slots_filled < SLOTS_FEW ? -ENOMEM : 0;
+    io_uring_buf_ring_init(buffers->ring);
+    buffers->group = group;
+    buffers->wanted = slots_range[group].least;
+    slots_refill(buffers);
+    return buffers->filled < buffers->wanted ? -ENOMEM : 0;
 }
 
 int zu_uring_new(struct zu_driver **ret_driver)
@@ -467,7 +499,9 @@ int zu_uring_new(struct zu_driver **ret_driver)
         return err;
     }
     uring->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    err = uring->wake_fd < 0 ? -errno : slots_init(uring);
+    err = uring->wake_fd < 0 ? -errno : 0;
+    for (unsigned group = 0; group < BUFFERS && !err; group++)
+        err = buffers_init(uring, group);
     if (err) {
         uring_free(&uring->driver);
         return err;

@@ -129,6 +129,7 @@ static struct zu_handshake *handshake_new(const struct zu_settings *settings)
         .message_size_max = settings->frame_max,
         .secrets = &settings->secrets,
         .waits = settings->waits,
+        .octets_max = settings->handshake_octets_max,
         .raw = settings->raw,
     };
     zu_handshake_init(handshake, &config);

@@ -58,7 +58,8 @@ void zu_conn_recv(struct zu_conn *conn)
         return;
     }
     conn->rx_direct = false;
-    conn->rx.once = conn->rx_streams;
+    conn->rx.modest = !conn->ready; /* a handshake may cost a key exchange, and there may be ten thousand */
+    conn->rx.once = conn->rx_streams || conn->rx.modest;
     conn->shard->driver->ops->recv_stream(conn->shard->driver, &conn->rx, conn->fd);
 }
 

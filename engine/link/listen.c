@@ -4,6 +4,10 @@
  * that has gone well, and offered to the socket. When the connection ends the peer ends with it: what was not sent is
  * dropped and counted, what was received can still be read.
  * A want of descriptors or memory pauses accepting for a moment; the kernel's backlog waits meanwhile.
+ *
+ * Whoever connects and says nothing costs a descriptor until HANDSHAKE_IVL. So that strangers cannot keep others out, where
+ * there is no room for one more, by the limits or for want of descriptors, it is the oldest young ones that go: those
+ * without a peer yet, who have had the most time to show who they are. Where all are grown up, the newcomer goes.
  */
 #include "link/listen.h"
 
@@ -12,7 +16,7 @@
 #include "link/outlet.h"
 #include "mem/alloc.h"
 
-enum { AGAIN_MS = 50 };
+enum { AGAIN_MS = 50, ROOM_PART = 4 /* of the young, for want of descriptors, each time */ };
 
 static void listen_unref(struct zu_listen *listen)
 {
@@ -20,7 +24,7 @@ static void listen_unref(struct zu_listen *listen)
     if (atomic_fetch_sub_explicit(&listen->refs, 1, memory_order_acq_rel) != 1)
         return;
     zu_home_fini(&listen->home);
-    zu_free(listen, sizeof *listen + listen->shard_count * sizeof *listen->sweeps);
+    zu_free(listen, sizeof *listen + listen->share_count * sizeof *listen->shares);
 }
 
 static void tell(struct zu_listen *listen, enum zu_event event, uint64_t value)
@@ -52,21 +56,73 @@ static const struct zu_far_events far_events = {
     .hung_up = far_hung_up,
 };
 
+/* --- room for one more --- */
+
+/* Not young any more, if it was. */
+static void young_leave(struct zu_share *share, struct zu_conn *conn)
+{
+    share->young_count -= !zu_list_is_empty(&conn->sibling);
+    zu_list_remove(&conn->sibling);
+}
+
+/* Ends the oldest young one, and its place is free. False: there is none. */
+static bool young_end(struct zu_share *share, int err)
+{
+    if (zu_list_is_empty(&share->young))
+        return false;
+    struct zu_conn *oldest = zu_container_of(share->young.next, struct zu_conn, sibling);
+    young_leave(share, oldest);
+    zu_conn_close(oldest, err);
+    return true;
+}
+
+static void place_leave(struct zu_listen *listen)
+{
+    atomic_fetch_sub_explicit(&listen->places, 1, memory_order_relaxed);
+}
+
+static bool place_take(struct zu_share *share)
+{
+    struct zu_listen *listen = share->listen;
+    unsigned max = listen->home.settings->connections_max;
+    unsigned before = atomic_fetch_add_explicit(&listen->places, 1, memory_order_relaxed);
+    bool crowded = share->young_max && share->young_count >= share->young_max;
+    if (!crowded && (!max || before < max))
+        return true;
+    place_leave(listen); /* there is one, of somebody else */
+    return young_end(share, -EUSERS);
+}
+
+/* For want of descriptors. Of the young elsewhere, other shards' threads would have to know. */
+static void room_make(struct zu_listen *listen, int err)
+{
+    unsigned count = (listen->here->young_count + ROOM_PART - 1) / ROOM_PART;
+    for (; count && young_end(listen->here, err); count--)
+        place_leave(listen);
+}
+
 static struct zu_peer *conn_ready(struct zu_conn *conn)
 {
-    struct zu_listen *listen = conn->owner_data;
-    if (atomic_load_explicit(&listen->stopped, memory_order_relaxed)) {
+    struct zu_share *share = conn->owner_data;
+    if (atomic_load_explicit(&share->listen->stopped, memory_order_relaxed)) {
         zu_conn_close(conn, -ECANCELED);
         return NULL;
     }
-    return zu_conn_offer_peer(&conn->home, conn, &far_events, &conn->shard->box);
+    struct zu_peer *peer = zu_conn_offer_peer(&conn->home, conn, &far_events, &conn->shard->box);
+    if (peer)
+        young_leave(share, conn);
+    return peer;
 }
 
 static void conn_closed(struct zu_conn *conn, int err)
 {
     (void)err;
-    struct zu_listen *listen = conn->owner_data;
+    struct zu_share *share = conn->owner_data;
+    struct zu_listen *listen = share->listen;
     struct zu_peer *peer = conn->peer;
+    if (peer || !zu_list_is_empty(&conn->sibling)) /* else another one has its place already */
+        place_leave(listen);
+    young_leave(share, conn);
     if (peer) {
         peer->far = NULL;
         zu_pipe_end(peer->in);
@@ -85,47 +141,73 @@ static const struct zu_conn_owner conn_owner = {.ready = conn_ready, .closed = c
 /* An accepted descriptor on its way to its shard. */
 struct arrival {
     struct zu_note note;      /* to the shard */
-    struct zu_shard *shard;   /* which */
-    struct zu_listen *listen; /* a reference */
+    struct zu_share *share;   /* which; a reference to its listener */
     int fd;                   /* the descriptor */
 };
 
-static void settle_on(struct zu_listen *listen, struct zu_shard *shard, int fd)
+static void refuse(struct zu_listen *listen, int fd, int err)
 {
-    struct zu_driver *driver = shard->driver;
-    bool stopped = atomic_load_explicit(&listen->stopped, memory_order_relaxed);
+    char remote[ZU_TRANSPORT_TEXT_MAX] = "";
+    const struct zu_names names = {.local = listen->listening.text, .remote = remote, .bound = true};
+    if (listen->transport->name)
+        listen->transport->name(fd, true, remote, sizeof remote);
+    zu_watch_raise(listen->home.watch, ZU_EVENT_ACCEPT_FAILED, (uint64_t)-err, &names);
+}
+
+/* May it stay? Then it has a place. */
+static int admit(struct zu_share *share, int fd)
+{
+    struct zu_listen *listen = share->listen;
+    if (atomic_load_explicit(&listen->stopped, memory_order_relaxed))
+        return -ECANCELED;
     int err = listen->transport->accepted ? listen->transport->accepted(fd, listen->home.settings) : 0;
-    if (stopped || err < 0) {
-        if (!stopped)
-            tell(listen, ZU_EVENT_ACCEPT_FAILED, (uint64_t)-err);
-        driver->ops->close(driver, fd);
+    if (!err && !place_take(share))
+        err = -EUSERS;
+    if (err)
+        refuse(listen, fd, err);
+    return err;
+}
+
+static void settle_on(struct zu_share *share, int fd)
+{
+    struct zu_listen *listen = share->listen;
+    struct zu_shard *shard = share->shard;
+    if (admit(share, fd) < 0) {
+        shard->driver->ops->close(shard->driver, fd);
         listen_unref(listen);
         return;
     }
-    if (zu_conn_new(shard, &listen->home, listen->transport, fd, &conn_owner, listen))
-        atomic_fetch_add_explicit(&shard->load, 1, memory_order_relaxed);
-    else
+    struct zu_conn *conn = zu_conn_new(shard, &listen->home, listen->transport, fd, &conn_owner, share);
+    if (!conn) {
+        place_leave(listen);
         listen_unref(listen);
+        return;
+    }
+    atomic_fetch_add_explicit(&shard->load, 1, memory_order_relaxed);
+    if (!conn->peer) { /* as those have that do not shake hands */
+        zu_list_append(&share->young, &conn->sibling);
+        share->young_count++;
+    }
 }
 
 static void run_arrival(struct zu_note *note)
 {
     struct arrival *arrival = zu_container_of(note, struct arrival, note);
-    settle_on(arrival->listen, arrival->shard, arrival->fd);
+    settle_on(arrival->share, arrival->fd);
     zu_free(arrival, sizeof *arrival);
 }
 
 static void deal(struct zu_listen *listen, int fd)
 {
-    struct zu_shard *shard = listen->shards[listen->turn++ % listen->shard_count];
+    struct zu_share *share = &listen->shares[listen->turn++ % listen->share_count];
+    struct arrival *arrival = share == listen->here ? NULL : zu_alloc(sizeof *arrival);
     atomic_fetch_add_explicit(&listen->refs, 1, memory_order_relaxed);
-    struct arrival *arrival = shard == listen->shard ? NULL : zu_alloc(sizeof *arrival);
     if (!arrival) {
-        settle_on(listen, listen->shard, fd);
+        settle_on(listen->here, fd);
         return;
     }
-    *arrival = (struct arrival){.note = {.run = run_arrival}, .shard = shard, .listen = listen, .fd = fd};
-    zu_mailbox_post(&shard->box, &arrival->note);
+    *arrival = (struct arrival){.note = {.run = run_arrival}, .share = share, .fd = fd};
+    zu_mailbox_post(&share->shard->box, &arrival->note);
 }
 
 static void accept_more(struct zu_listen *listen)
@@ -153,6 +235,13 @@ static bool is_passing(int result)
     return result >= 0 || result == -ECONNABORTED || result == -EINTR || result == -EAGAIN;
 }
 
+static void pause_accepting(struct zu_listen *listen, int err)
+{
+    room_make(listen, err);
+    if (zu_shard_timer(listen->shard, &listen->again, AGAIN_MS * ZU_NS_PER_MS) < 0)
+        accept_more(listen);
+}
+
 static void accepted(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk)
 {
     (void)chunk;
@@ -165,8 +254,10 @@ static void accepted(struct zu_op *op, int result, unsigned flags, struct zu_chu
         return;
     if (listen->stop_seen)
         listen_close(listen);
-    else if (is_passing(result) || zu_shard_timer(listen->shard, &listen->again, AGAIN_MS * ZU_NS_PER_MS) < 0)
+    else if (is_passing(result))
         accept_more(listen);
+    else
+        pause_accepting(listen, result);
 }
 
 static void run_start(struct zu_note *note)
@@ -188,21 +279,29 @@ static void run_stop(struct zu_note *note)
 
 static void run_sweep(struct zu_note *note)
 {
-    struct zu_sweep *sweep = zu_container_of(note, struct zu_sweep, note);
-    zu_list_each(link, after, &sweep->shard->residents)
-    {
-        struct zu_conn *conn = zu_container_of(link, struct zu_conn, resident);
-        if (!conn->peer && conn->owner_data == sweep->listen)
-            zu_conn_close(conn, -ECANCELED);
-    }
-    listen_unref(sweep->listen);
+    struct zu_share *share = zu_container_of(note, struct zu_share, sweep);
+    zu_list_each(link, after, &share->young)
+        zu_conn_close(zu_container_of(link, struct zu_conn, sibling), -ECANCELED);
+    listen_unref(share->listen);
+}
+
+static void share_init(struct zu_share *share, struct zu_listen *listen, struct zu_shard *shard)
+{
+    unsigned young_max = listen->home.settings->handshakes_max, parts = listen->share_count;
+    *share = (struct zu_share){
+        .sweep = {.run = run_sweep},
+        .shard = shard,
+        .listen = listen,
+        .young_max = young_max / parts + (young_max % parts != 0),
+    };
+    zu_list_init(&share->young);
 }
 
 struct zu_listen *zu_listen_new(struct zu_shard *shard, struct zu_shard **shards, unsigned shard_count,
                                 const struct zu_home *home, const struct zu_transport *transport,
                                 struct zu_listening *listening)
 {
-    struct zu_listen *listen = zu_alloc_zero(sizeof *listen + shard_count * sizeof *listen->sweeps);
+    struct zu_listen *listen = zu_alloc_zero(sizeof *listen + shard_count * sizeof *listen->shares);
     if (!listen) {
         shard->driver->ops->close(shard->driver, listening->fd);
         if (transport->unlisten)
@@ -210,8 +309,7 @@ struct zu_listen *zu_listen_new(struct zu_shard *shard, struct zu_shard **shards
         return NULL;
     }
     listen->shard = shard;
-    listen->shards = shards;
-    listen->shard_count = shard_count;
+    listen->share_count = shard_count;
     listen->home = zu_home_copy(home);
     listen->transport = transport;
     listen->listening = *listening;
@@ -220,8 +318,11 @@ struct zu_listen *zu_listen_new(struct zu_shard *shard, struct zu_shard **shards
     atomic_init(&listen->refs, 1);
     listen->accept.done = accepted;
     listen->again.fired = again_due;
-    for (unsigned i = 0; i < shard_count; i++)
-        listen->sweeps[i] = (struct zu_sweep){.note = {.run = run_sweep}, .shard = shards[i], .listen = listen};
+    for (unsigned i = 0; i < shard_count; i++) {
+        share_init(&listen->shares[i], listen, shards[i]);
+        if (shards[i] == shard)
+            listen->here = &listen->shares[i];
+    }
     atomic_fetch_add_explicit(&shard->load, 1, memory_order_relaxed);
     return listen;
 }
@@ -233,11 +334,11 @@ void zu_listen_start(struct zu_listen *listen)
 
 void zu_listen_stop(struct zu_listen *listen)
 {
-    unsigned count = listen->shard_count;
+    unsigned count = listen->share_count;
     /* Before the sweeps: a descriptor that arrives behind one sees it. */
     atomic_store_explicit(&listen->stopped, true, memory_order_relaxed);
     atomic_fetch_add_explicit(&listen->refs, count, memory_order_relaxed);
     for (unsigned i = 0; i < count; i++)
-        zu_mailbox_post(&listen->sweeps[i].shard->box, &listen->sweeps[i].note);
+        zu_mailbox_post(&listen->shares[i].shard->box, &listen->shares[i].sweep);
     zu_mailbox_post(&listen->shard->box, &listen->stop); /* last: it may be the end of the listener */
 }

@@ -7,21 +7,22 @@
 
 struct zu_listen;
 
-/*
- * Ends every connection of a listener on one shard that has no peer yet: nobody else knows of them. Made with the
- * listener, so that stopping it needs no memory.
- */
-struct zu_sweep {
-    struct zu_note note;      /* to the shard, once */
+/* A listener's part on one shard, which owns the connections there. */
+struct zu_share {
+    struct zu_note sweep;     /* to the shard, once, by stop: ends those that are young, of which nobody else knows */
     struct zu_shard *shard;   /* which */
-    struct zu_listen *listen; /* whose connections; a reference from stop on */
+    struct zu_listen *listen; /* whose; a reference from stop on */
+    unsigned young_max;       /* its part of MAX_HANDSHAKES; 0: no limit */
+
+    /* The shard's thread. */
+    struct zu_link young;     /* connections without a peer yet, oldest first (zu_conn.sibling) */
+    unsigned young_count;     /* of them */
 };
 
 struct zu_listen {
     /* Set up before start is posted. */
     struct zu_shard *shard;               /* where it accepts */
-    struct zu_shard **shards;             /* where connections may go, in turn; the context's */
-    unsigned shard_count;                 /* how many */
+    unsigned share_count;                 /* where connections may go, in turn */
     struct zu_home home;                  /* for whom */
     const struct zu_transport *transport; /* how */
     struct zu_listening listening;        /* the descriptor and its name */
@@ -30,19 +31,21 @@ struct zu_listen {
     struct zu_note start;
     struct zu_note stop;
 
-    _Atomic unsigned refs; /* itself until stopped, each sweep, connection or descriptor on its way; acq_rel drop */
-    _Atomic bool stopped;  /* relaxed: a connection that gets ready afterwards ends; sweeps catch the waiting ones */
+    _Atomic unsigned refs;   /* itself until stopped, each sweep, connection or descriptor on its way; acq_rel drop */
+    _Atomic unsigned places; /* connections, for MAX_CONNECTIONS; relaxed: it guards nothing */
+    _Atomic bool stopped;    /* relaxed: a connection that gets ready afterwards ends; sweeps catch the waiting ones */
 
     /* The shard's thread. */
     struct zu_op accept;    /* goes on until cancelled */
     struct zu_timer again;  /* after a want of descriptors */
-    unsigned turn;          /* next shard */
+    unsigned turn;          /* next share */
     bool stop_seen;         /* close the descriptor as soon as accept is over */
 
-    struct zu_sweep sweeps[]; /* one a shard; posted by stop */
+    struct zu_share *here;    /* of `shares`, the one where it accepts */
+    struct zu_share shares[]; /* one a shard */
 };
 
-/* The socket's thread. Takes over the listening descriptor, also on failure: NULL without memory. */
+/* The socket's thread. `shard` is one of `shards`. Takes over the listening descriptor, also on failure: NULL without memory. */
 struct zu_listen *zu_listen_new(struct zu_shard *shard, struct zu_shard **shards, unsigned shard_count,
                                 const struct zu_home *home, const struct zu_transport *transport,
                                 struct zu_listening *listening);

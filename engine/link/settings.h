@@ -55,6 +55,9 @@ struct zu_settings {
     int reconnect_stop;                       /* ZU_STOP_ bits */
     int connect_timeout_ms;                   /* 0: the kernel's */
     int handshake_ms;                         /* deadline; 0: none */
+    uint64_t handshake_octets_max;            /* that a peer may send before it is let in; 0: no limit */
+    unsigned handshakes_max;                  /* of a listener at a time; 0: no limit */
+    unsigned connections_max;                 /* of a listener; 0: no limit */
     int heartbeat_ms;                         /* PING period; 0: off */
     int heartbeat_ttl_ms;                     /* told to the peer */
     int heartbeat_timeout_ms;                 /* silence after a PING; negative: as heartbeat_ms */

@@ -289,6 +289,9 @@ int zu_handshake_feed(struct zu_handshake *hs, const uint8_t *in, size_t size, s
     while (rc == MOVED_ON && hs->phase != PHASE_DONE)
         rc = phases[hs->phase](hs, in, size, &used);
     *ret_used = used;
+    hs->taken += used;
+    if (rc >= 0 && hs->config.octets_max && hs->taken > hs->config.octets_max)
+        rc = -E2BIG;
     if (rc < 0 && hs->phase != PHASE_FAILED)
         handshake_fail(hs, rc);
     return rc;

@@ -41,6 +41,7 @@ struct zu_handshake {
     struct zu_handshake_buffer in;       /* the peer's frame in progress; after a handshake before 3.0 its identity frame */
     struct zu_handshake_buffer out;      /* our frames */
     size_t out_sent;                     /* octets of `out` that have gone out */
+    uint64_t taken;                      /* octets of the peer's so far */
     size_t identity_at;                  /* where in `in` an older peer's identity begins; 0 for none */
     struct zu_handshake_failure failure; /* filled when feed fails */
 };
@@ -51,7 +52,7 @@ void zu_handshake_fini(struct zu_handshake *hs);
 
 /*
  * Takes octets of the peer: 0 go on, 1 done, or a negative errno with `hs->failure` saying more: -EPROTO, -EMSGSIZE (a
- * frame above the limits), -EPROTONOSUPPORT (a peer too old to be let in), -ENOMEM. Octets beyond the handshake stay unused. When a
+ * frame above the limits), -E2BIG (all of it), -EPROTONOSUPPORT (a peer too old to be let in), -ENOMEM. Octets beyond the handshake stay unused. When a
  * mechanism was WAITING, a call with size 0 goes on.
  */
 int zu_handshake_feed(struct zu_handshake *hs, const uint8_t *in, size_t size, size_t *ret_used);

@@ -53,6 +53,7 @@ struct zu_handshake_config {
     const uint8_t *properties;                /* application metadata, already encoded as properties */
     size_t properties_size;                   /* octets at `properties` */
     int64_t message_size_max;                 /* MAXMSGSIZE: larger frames of the peer fail; -1 for off */
+    uint64_t octets_max;                      /* of the peer's whole handshake: more fail; 0 for off */
     const struct zu_secrets *secrets;        /* keys, name and password; NULL is as one of zeros */
     bool waits;                               /* a peer is let in by verdict alone; those before 3.0 cannot show anything */
     bool raw;                                 /* no handshake: the peer speaks something else than ZMTP */
