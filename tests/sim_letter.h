@@ -8,9 +8,10 @@
 
 #include "sim_ledger.h"
 
-enum { PARTS_MAX = 6, KEPT_MAX = 6, NOISE_SIZE = 4 * 1024 * 1024, NOISE_ROOM = 3 * 1024 * 1024 + 4096 };
+enum { TOPIC_SIZE = 8, PARTS_MAX = 6, KEPT_MAX = 6, NOISE_SIZE = 4 * 1024 * 1024, NOISE_ROOM = 3 * 1024 * 1024 + 4096 };
 
 struct letter_head {
+    uint8_t topic[TOPIC_SIZE]; /* what a subscriber sees of it */
     uint32_t actor;   /* its sender */
     uint32_t message; /* its number */
     uint64_t check;   /* of both, and the seed */
@@ -71,11 +72,20 @@ static inline const uint8_t *part_noise(const struct letter *letter, unsigned pa
     return noise + (letter->key * (part + 1) >> 8) % (NOISE_SIZE - NOISE_ROOM);
 }
 
+/* Its topic is of two letters, so that a few prefixes match many. */
+static inline struct letter_head letter_head(const struct letter *letter, unsigned actor, uint32_t message)
+{
+    struct letter_head head = {.actor = actor, .message = message, .check = letter->key};
+    for (unsigned i = 0; i < TOPIC_SIZE; i++)
+        head.topic[i] = 'a' + (letter->key >> (20 + i) & 1);
+    return head;
+}
+
 static inline const void *part_data(const struct letter *letter, unsigned part, unsigned actor, uint32_t message)
 {
     if (part != letter->head)
         return part_noise(letter, part);
-    struct letter_head head = {.actor = actor, .message = message, .check = letter->key};
+    struct letter_head head = letter_head(letter, actor, message);
     memcpy(scratch, &head, sizeof head);
     memcpy(scratch + sizeof head, part_noise(letter, part) + sizeof head, letter->sizes[part] - sizeof head);
     return scratch;
@@ -126,12 +136,12 @@ static inline int part_send(struct actor *actor, const struct letter *letter)
     const void *data = part_data(letter, part, (unsigned)(actor - world.actors), actor->next_message);
     struct zu_part out = {.data = data, .size = letter->sizes[part], .more = part + 1 < letter->parts};
     struct zu_msg msg;
-    if (strikes(world.plan.no_memory))
+    if (memory_strikes(1))
         zu_alloc_fail_from = 1 + (unsigned)below(3);
     int err = 0;
     if (below(2)) {
         err = msg_make(&msg, data, out.size, part != letter->head);
-        out = (struct zu_part){.msg = &msg, .more = out.more};
+        out.msg = &msg;
     }
     if (!err) {
         err = zu_socket_send(actor->socket, &out, ZU_DONTWAIT);
@@ -155,6 +165,12 @@ static inline void swallowed_check(const struct actor *actor, const struct lette
     trace("message %u of actor %u is swallowed", actor->next_message, (unsigned)(actor - world.actors));
 }
 
+/* To all who want it: perhaps nobody. */
+static inline bool publishes(const struct actor *actor)
+{
+    return actor->socket->pattern.ops->is_subscribed_to;
+}
+
 /* The next part of the actor's current message. False when it is not possible now. */
 static inline bool letter_send(struct actor *actor)
 {
@@ -162,7 +178,10 @@ static inline bool letter_send(struct actor *actor)
     int err = part_send(actor, &letter);
     if (err == -EAGAIN) {
         CHECK(actor->next_part == 0, "refused in the middle of a message");
-        ledger_is_full(actor->socket);
+        if (publishes(actor))
+            ledger_has_full(actor->socket);
+        else
+            ledger_is_full(actor->socket);
     }
     CHECK(!err || err == -EAGAIN || err == -ZU_ETERM || (err == -ENOMEM && world.plan.no_memory), "send: %d", err);
     if (!err) {
@@ -170,7 +189,7 @@ static inline bool letter_send(struct actor *actor)
         if (actor->next_part == 0)
             actor->inside = log_of(actor->socket->pattern.out.inside);
         if (++actor->next_part == letter.parts) {
-            if (!ledger_sent(actor, actor->next_message))
+            if (!ledger_sent(actor, actor->next_message) && !publishes(actor))
                 swallowed_check(actor, &letter);
             actor->next_part = 0;
             actor->next_message++;
@@ -207,7 +226,8 @@ static inline void head_read(struct actor *actor, const uint8_t *data, size_t si
     CHECK(size >= sizeof head, "%zu octets are no head", size);
     memcpy(&head, data, sizeof head);
     struct letter letter = letter_of(head.actor, head.message);
-    CHECK(head.check == letter.key && letter.head == actor->in_part, "no head of a letter");
+    struct letter_head right = letter_head(&letter, head.actor, head.message);
+    CHECK(memcmp(&head, &right, sizeof head) == 0 && letter.head == actor->in_part, "no head of a letter");
     actor->in_actor = head.actor;
     actor->in_message = head.message;
     actor->in_known = true;
@@ -232,7 +252,7 @@ static inline bool frame_take(struct actor *actor, struct zu_view *view)
     }
     struct zu_msg msg;
     struct zu_origin *origin = view->pipe->r_chunk->origin;
-    if (strikes(world.plan.no_memory))
+    if (memory_strikes(1))
         zu_alloc_fail_from = 1;
     int err = zu_pipe_take_msg(view->pipe, view, &msg);
     zu_alloc_fail_from = 0;

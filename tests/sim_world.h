@@ -108,6 +108,11 @@ static inline bool strikes(unsigned per_mille)
     return per_mille && below(1000) < per_mille;
 }
 
+static inline bool memory_strikes(unsigned times)
+{
+    return !world.is_calm && strikes(world.plan.no_memory * times);
+}
+
 static inline int one_of(const int *values, size_t count)
 {
     return values[below(count)];

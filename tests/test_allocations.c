@@ -152,3 +152,53 @@ Test(allocations, none_in_a_dialogue)
         }
     }
 }
+
+/* A chunk or two for each, as above: their pipes fill at the same time. Each gets 2500 messages or 550 large ones. */
+enum { SUBSCRIBERS = 8, FAN_CHANCE = 2 * SUBSCRIBERS, FAN_SIZE_MAX = 30000 };
+
+/* To all, who each receive it. */
+static void fan(void *from, void *const *to, int count, size_t size)
+{
+    static uint8_t data[FAN_SIZE_MAX];
+    for (int i = 0; i < count; i++)
+        KIT_OK(zmq_send(from, data, size, 0));
+    for (int i = 0; i < SUBSCRIBERS; i++) {
+        for (int n = 0; n < count; n++)
+            cr_assert_eq(zmq_recv(to[i], data, sizeof data, 0), (int)size);
+    }
+}
+
+/* An XPUB rather than a PUB: it says when it has been subscribed to. */
+Test(allocations, none_in_a_fan)
+{
+    static const struct {
+        size_t size;
+        int burst; /* messages at a time: within the limits of all pools */
+    } rows[] = {{0, 50}, {33, 50}, {512, 50}, {FAN_SIZE_MAX, 10}}; /* the last goes by reference */
+    for (int t = 0; t < KIT_TRANSPORTS; t++) {
+        void *context = zmq_ctx_new(), *from = kit_socket(context, ZMQ_XPUB), *to[SUBSCRIBERS];
+        char text[KIT_ENDPOINT_SIZE], subscription[1];
+        kit_set(from, ZMQ_XPUB_VERBOSE, 1);
+        kit_bind(from, kit_transports[t], text);
+        for (int i = 0; i < SUBSCRIBERS; i++) {
+            to[i] = kit_socket(context, ZMQ_SUB);
+            KIT_OK(zmq_setsockopt(to[i], ZMQ_SUBSCRIBE, "", 0));
+            KIT_OK(zmq_connect(to[i], text));
+        }
+        for (int i = 0; i < SUBSCRIBERS; i++)
+            cr_assert_eq(zmq_recv(from, subscription, sizeof subscription, 0), 1);
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+            for (int n = 0; n < 200; n++) /* some longer bursts than those that count */
+                fan(from, to, n % (2 * rows[i].burst), rows[i].size);
+            unsigned before = allocations;
+            for (int n = 0; n < 100; n++)
+                fan(from, to, 1 + n % rows[i].burst, rows[i].size);
+            cr_assert_leq(allocations - before, FAN_CHANCE, "%u: %s, %zu bytes", allocations - before, kit_transports[t],
+                          rows[i].size);
+        }
+        for (int i = 0; i < SUBSCRIBERS; i++)
+            KIT_OK(zmq_close(to[i]));
+        KIT_OK(zmq_close(from));
+        KIT_OK(zmq_ctx_term(context));
+    }
+}

@@ -4,14 +4,12 @@
  * what it gets. Where the network loses no octet, every question is answered, each once and in order. Where connections
  * break, questions and answers may be lost, but what comes is whole, comes once, and within a connection in order; and
  * when the network has calmed down, whoever asks again is answered.
- *
- *      ZURING_SEED=n     runs that one alone          ZURING_SEEDS=n    how many
  */
 #include <criterion/criterion.h>
-#include <sys/wait.h>
 
 #include "link/origin.h"
-#include "sim_world.h"
+#include "sim_old.h"
+#include "sim_seeds.h"
 
 enum {
     REQ = 3,
@@ -25,7 +23,6 @@ enum {
     NOISE_SIZE = 1 << 17,
     FD_FIRST = 1 << 20,
     FDS = 8192,
-    SEED_S = 60,
 };
 
 /* A message, frame by frame. */
@@ -266,6 +263,8 @@ static void plan(void)
         .stream_ends = (unsigned)below(300),
         .buffer_size = buffers[below(5)],
     };
+    if (below(3) == 0)
+        zu_codec_extra = sim_old(below(2) ? ZU_WIRE_1_0 : ZU_WIRE_2_0);
     if (is_lossless)
         return;
     faults->resets = 1 + (unsigned)below(30);
@@ -380,34 +379,11 @@ static void seed_run(uint64_t seed)
     stage_end();
 }
 
-static bool seed_passes(uint64_t seed)
-{
-    fflush(NULL);
-    pid_t child = fork();
-    if (child == 0) {
-        alarm(SEED_S);
-        seed_run(seed);
-        _exit(0);
-    }
-    int status = 0;
-    if (child < 0 || waitpid(child, &status, 0) != child)
-        return false;
-    if (WIFSIGNALED(status))
-        fprintf(stderr, "ZURING_SEED=%llu: signal %d\n", (unsigned long long)seed, WTERMSIG(status));
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
 Test(dialogue_sim, what_is_asked_is_answered_under_all_faults, .timeout = 600)
 {
     struct chance chance = {.state = 88172645463325252};
     for (size_t i = 0; i < sizeof noise; i++)
         noise[i] = (uint8_t)chance_below(&chance, 256);
-    const char *one = getenv("ZURING_SEED"), *many = getenv("ZURING_SEEDS");
-    uint64_t first = one ? strtoull(one, NULL, 0) : 1;
-    uint64_t count = one ? 1 : many ? strtoull(many, NULL, 0) : 1000;
-    unsigned failures = 0;
-    for (uint64_t seed = first; seed < first + count && failures < 5; seed++)
-        failures += !seed_passes(seed);
-    fprintf(stderr, "seeds from %llu: %u failed\n", (unsigned long long)first, failures);
-    cr_assert_eq(failures, 0);
+    uint64_t count = 1000;
+    cr_assert_eq(seeds_run(&count), 0);
 }

@@ -138,21 +138,18 @@ static void part(struct zu_socket *socket, struct zu_peer *peer, int linger_ms)
     release_if_over(peer);
 }
 
-/* False: refused, and released if nobody else holds it. */
-static bool attach(struct zu_socket *socket, struct zu_peer *peer)
+int zu_socket_attach(struct zu_socket *socket, struct zu_peer *peer)
 {
     zu_list_append(&socket->peers, &peer->link);
-    if (socket->pattern.ops->attach(&socket->pattern, peer) == 0)
-        return true;
-    hang_up(socket, peer, 0);
+    int err = socket->pattern.ops->attach(&socket->pattern, peer);
+    if (!err)
+        return 0;
+    peer->hung_up = true; /* before `out` ends, which by itself would end the connection well */
+    peer->ops->hang_up(peer, err == -ENOMEM ? ZU_LINGER_NO_MEMORY : 0);
+    out_end(socket, peer);
     in_end(socket, peer);
     release_if_over(peer);
-    return false;
-}
-
-void zu_socket_attach(struct zu_socket *socket, struct zu_peer *peer)
-{
-    attach(socket, peer);
+    return err;
 }
 
 /* Its endpoint may have been unbound or disconnected while the note was on its way. */
@@ -160,7 +157,7 @@ static void on_attached(struct zu_peer *peer)
 {
     struct zu_socket *socket = peer->socket;
     bool is_late = peer->endpoint && !zu_socket_has_endpoint(socket, peer->endpoint);
-    if (attach(socket, peer) && is_late)
+    if (zu_socket_attach(socket, peer) == 0 && is_late)
         part(socket, peer, socket->options.linger_ms);
 }
 

@@ -75,8 +75,8 @@ int zu_socket_check(struct zu_socket *socket);
 const struct zu_peer_events *zu_socket_peer_events(void);
 /* New limits go to the pipes that exist. */
 void zu_socket_apply_hwm(struct zu_socket *socket);
-/* A peer made by this thread; what shards and other sockets make comes by note. */
-void zu_socket_attach(struct zu_socket *socket, struct zu_peer *peer);
+/* A peer made by this thread; what shards and other sockets make comes by note. Why it is refused, and then released. */
+int zu_socket_attach(struct zu_socket *socket, struct zu_peer *peer);
 /* The messages of one peer: to it, and from it. Zero where that half has ended. */
 struct zu_peer_counts {
     struct zu_pipe_counts out;

@@ -253,8 +253,7 @@ static int connect_inproc(struct zu_socket *socket, const struct zu_home *home, 
     if (err)
         return err;
     name_take(socket, peer);
-    zu_socket_attach(socket, peer);
-    return 0;
+    return zu_socket_attach(socket, peer) == -ENOMEM ? -ENOMEM : 0;
 }
 
 static int connect_stream(struct zu_socket *socket, const struct zu_transport *transport, const char *address,
@@ -281,10 +280,13 @@ static int connect_stream(struct zu_socket *socket, const struct zu_transport *t
             zu_peer_abandon(peer);
         return -ENOMEM;
     }
-    if (peer) {
-        zu_socket_attach(socket, peer);
-        name_tell(socket, peer);
+    if (peer && zu_socket_attach(socket, peer) == -ENOMEM) {
+        zu_dial_stop(entry->dial, 0, false); /* behind the note that it has been hung up: it never begins */
+        entry->dial = NULL;
+        return -ENOMEM;
     }
+    if (peer)
+        name_tell(socket, peer);
     zu_dial_start(entry->dial);
     return 0;
 }

@@ -43,6 +43,9 @@ struct zu_farewell {
     uint8_t bytes[]; /* they */
 };
 
+/* In place of a linger: no memory for this peer. Its connection ends as by a fault, and a dial tries again. */
+#define ZU_LINGER_NO_MEMORY INT32_MIN
+
 /* What the far side offers. */
 struct zu_peer_ops {
     /*
@@ -63,7 +66,7 @@ struct zu_peer_ops {
     void (*hand_over)(struct zu_peer *peer, uint64_t patience_ns);
     /*
      * The socket's thread, once: the socket has ended `out` and will not write again. What lies there may be delivered for
-     * `linger_ms` more (negative: as long as it takes).
+     * `linger_ms` more (negative: as long as it takes; or ZU_LINGER_NO_MEMORY).
      */
     void (*hang_up)(struct zu_peer *peer, int linger_ms);
     /*

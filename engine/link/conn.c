@@ -403,8 +403,8 @@ void zu_conn_leave(struct zu_conn *conn, int linger_ms)
     if (conn->closing)
         return;
     conn->leaving = true;
-    if (linger_ms == 0) {
-        zu_conn_close(conn, -ECANCELED);
+    if (linger_ms == 0 || linger_ms == ZU_LINGER_NO_MEMORY) {
+        zu_conn_close(conn, linger_ms ? -ENOMEM : -ECANCELED);
         return;
     }
     zu_timer_clear(&conn->shard->timers, &conn->rx_pace);

@@ -121,7 +121,7 @@ struct zu_peer *zu_conn_offer_peer(const struct zu_home *home, void *far, const 
 
 /* Ends it: closed(err) comes later, never from within. Safe when it is closing already. */
 void zu_conn_close(struct zu_conn *conn, int err);
-/* Ends it when `out` is drained, or after `linger_ms` (negative: never give up). */
+/* Ends it when `out` is drained, or after `linger_ms` (negative: never give up; ZU_LINGER_NO_MEMORY: at once). */
 void zu_conn_leave(struct zu_conn *conn, int linger_ms);
 
 /* Notes of the peer's pipes, passed on by the owner. */

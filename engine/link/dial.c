@@ -244,9 +244,16 @@ static void hang_up(struct zu_dial *dial, int linger_ms)
         zu_conn_leave(dial->conn, -1);
 }
 
+/* A peer that finds no memory is one connection's: the next one's may. */
 static void far_hung_up(struct zu_peer *peer, int linger_ms)
 {
-    hang_up(peer->far, linger_ms);
+    struct zu_dial *dial = peer->far;
+    if (linger_ms != ZU_LINGER_NO_MEMORY)
+        hang_up(dial, linger_ms);
+    else if (dial->conn)
+        zu_conn_leave(dial->conn, linger_ms);
+    else
+        hang_up(dial, 0);
 }
 
 static const struct zu_far_events far_events = {
