@@ -144,8 +144,10 @@ static inline char *s_recv_flags(void *socket, int flags)
     int rc;
     while (s_again(rc = zmq_msg_recv(&frame, socket, flags)))
         ;
-    if (rc >= 0)
-        text = strndup(zmq_msg_data(&frame), zmq_msg_size(&frame));
+    if (rc >= 0 && (text = malloc(zmq_msg_size(&frame) + 1)) != NULL) {
+        memcpy(text, zmq_msg_data(&frame), zmq_msg_size(&frame));
+        text[zmq_msg_size(&frame)] = '\0';
+    }
     zmq_msg_close(&frame);
     return text;
 }
