@@ -186,7 +186,7 @@ ZMQ_EXPORT const char *zmq_msg_gets(const zmq_msg_t *msg, const char *property);
 #define ZMQ_PUSH 8    /* RFC 30: sends to peers in turn, blocks when none has room */
 #define ZMQ_XPUB 9    /* RFC 29: PUB that also receives the subscriptions */
 #define ZMQ_XSUB 10   /* RFC 29: SUB that subscribes by sending 0x01 (0x00: unsubscribes) and the prefix */
-#define ZMQ_STREAM 11 /* raw TCP: [connection id][octets] each way */
+#define ZMQ_STREAM 11 /* raw TCP: [connection id][octets] each way; no octets end it, behind what was sent before */
 
 #define ZMQ_XREQ ZMQ_DEALER
 #define ZMQ_XREP ZMQ_ROUTER

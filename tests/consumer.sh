@@ -79,7 +79,15 @@ swapped() { # a program linked with the stock library, run with the drop-in in i
         LD_LIBRARY_PATH=$libdir/zuring ldd "$work/swapped" | grep "libzmq.so.5 => $libdir/zuring"
 }
 
+old_style() { # a call of ZeroMQ 2.x in a source that says nothing of it
+    echo '#include <zmq.h>
+int old(void *s, zmq_msg_t *m) { return zmq_send(s, m, ZMQ_NOBLOCK); }' >"$work/old.c"
+    # shellcheck disable=SC2046
+    ${CC:-cc} -Wall -Werror -c "$work/old.c" -o "$work/old.o" -include zuring/zmq2.h $(pkg-config --cflags zuring)
+}
+
 check "pkg-config knows zuring" pkg-config --exists zuring
+check "programs of ZeroMQ 2.x" old_style
 check "shared" shared
 check "shared, with a linker that drops unused libraries" shared -Wl,--as-needed
 check "fully static" static -static

@@ -121,6 +121,29 @@ Test(stream, an_empty_message_ends_the_connection)
     }
 }
 
+/* The last words are a page that a visitor reads slowly: more than the kernel holds. */
+Test(stream, what_was_sent_before_the_end_arrives)
+{
+    enum { PIECE = 100000, PIECES = 120 };
+    static const char piece[PIECE];
+    static char got[PIECE];
+    for (int linger_ms = -1; linger_ms <= 0; linger_ms++) {
+        struct plain plain = plain_make(ZMQ_STREAM);
+        kit_set(plain.socket, ZMQ_LINGER, linger_ms);
+        for (int n = 0; n < PIECES; n++) {
+            KIT_OK(zmq_send(plain.socket, plain.id, plain.id_size, ZMQ_SNDMORE));
+            KIT_OK(zmq_send(plain.socket, piece, PIECE, 0));
+        }
+        send_to(&plain, "");
+        KIT_FAILS(EHOSTUNREACH, zmq_send(plain.socket, plain.id, plain.id_size, ZMQ_SNDMORE));
+        size_t all = 0;
+        for (ssize_t size; (size = recv(plain.fd, got, sizeof got, 0)) > 0; all += (size_t)size)
+            ;
+        cr_assert_eq(all, (size_t)PIECE * PIECES, "%zu octets with LINGER %d", all, linger_ms);
+        plain_end(&plain);
+    }
+}
+
 Test(stream, whom_it_does_not_know_and_what_is_alone)
 {
     struct plain plain = plain_make(ZMQ_STREAM);

@@ -16,6 +16,8 @@
 #include "core/poller.h"
 #include "mem/alloc.h"
 
+enum { DISMISS_MS = 30000 }; /* for a peer that takes its last words slowly, where LINGER grants it nothing */
+
 /* The only place that names the socket types. */
 static const struct zu_pattern_ops *const patterns[] = {
     &zu_pattern_push, &zu_pattern_pull, &zu_pattern_pair,   &zu_pattern_dealer, &zu_pattern_router, &zu_pattern_req,
@@ -200,9 +202,12 @@ static void on_part(struct zu_peer *peer)
     part(socket, peer, socket->options.linger_ms);
 }
 
+/* LINGER is about the end of the socket: none at all would take from this peer what it was sent before. */
 static void on_dismiss(struct zu_peer *peer)
 {
-    part(peer->socket, peer, 0);
+    struct zu_socket *socket = peer->socket;
+    int linger_ms = socket->options.linger_ms;
+    part(socket, peer, linger_ms ? linger_ms : DISMISS_MS);
 }
 
 static const struct zu_peer_events peer_events = {

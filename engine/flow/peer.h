@@ -96,7 +96,7 @@ struct zu_peer_events {
     void (*gone)(struct zu_peer *peer);     /* the far side is gone for good; `in` may hold more to read */
     /* No note: the pattern wants no more of it. Nothing more is sent; what has come can still be read. */
     void (*part)(struct zu_peer *peer);
-    /* The same at once: what lies in `out` is dropped. */
+    /* The same, at the program's wish: what lies in `out` goes first, also where LINGER is 0. */
     void (*dismiss)(struct zu_peer *peer);
 };
 

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Says "Hello" to a server and waits for the answer, several times (REQ).
+ *
+ * Run:     hello_client [ENDPOINT=tcp://localhost:5555] [REQUESTS=10]
+ * Expect:  a line for each answer. The server may come later, and it may be restarted meanwhile: what a server took with
+ *          it into its grave is asked again. Three things make that work: a limit for the wait (RCVTIMEO), the leave to
+ *          ask again before the answer (REQ_RELAXED), and a number on each request, so that the answer to one that was
+ *          given up is not taken for the answer to the next (REQ_CORRELATE).
+ */
+#include "zhelpers.h"
+
+enum { PATIENCE_MS = 500 };
+
+int main(int argc, char **argv)
+{
+    const char *endpoint = s_arg(argc, argv, 1, "tcp://localhost:5555");
+    long requests = s_number(argc, argv, 2, 10), repeated = 0;
+    void *context = zmq_ctx_new();
+    void *requester = zmq_socket(context, ZMQ_REQ);
+    s_check(requester != NULL, "zmq_socket");
+    s_set(requester, ZMQ_RCVTIMEO, PATIENCE_MS);
+    s_set(requester, ZMQ_REQ_RELAXED, 1);
+    s_set(requester, ZMQ_REQ_CORRELATE, 1);
+    s_set(requester, ZMQ_LINGER, 0); /* a request that was given up holds nobody up at the end */
+    s_connect(requester, endpoint);
+    for (long n = 1; n <= requests; n++) {
+        char *reply;
+        s_check(s_send(requester, "Hello") >= 0, "zmq_send");
+        while (!(reply = s_recv(requester))) {
+            s_check(zmq_errno() == EAGAIN, "zmq_recv");
+            s_check(s_send(requester, "Hello") >= 0, "zmq_send");
+            repeated++;
+        }
+        printf("Hello %ld: %s\n", n, reply);
+        fflush(stdout);
+        free(reply);
+    }
+    printf("%ld answers, %ld questions asked again\n", requests, repeated);
+    zmq_close(requester);
+    zmq_ctx_term(context);
+    return 0;
+}
