@@ -15,8 +15,8 @@
  * DONE. Frames gather whole in one bounded buffer before they are read.
  *
  * Failures: a peer too old or not allowed to be old, another mechanism than ours, a frame above the limits, whatever
- * the mechanism objects to, want of memory. The first one sticks: phase FAILED repeats it. Only want of memory is worth
- * a new connection.
+ * the mechanism objects to, a verdict, want of memory. The first one sticks: phase FAILED repeats it. Only want of memory, a
+ * verdict of "not now" and nobody to judge are worth a new connection.
  */
 
 enum phase {
@@ -37,6 +37,13 @@ static uint8_t *buffer_bytes(struct zu_handshake_buffer *buffer)
     return buffer->heap ? buffer->heap : buffer->small;
 }
 
+/* Passwords go through these, so they are overwritten as soon as they have been read or sent, and no copy stays behind. */
+static void buffer_fini(struct zu_handshake_buffer *buffer)
+{
+    explicit_bzero(buffer_bytes(buffer), buffer->heap ? buffer->capacity : sizeof(buffer->small));
+    free(buffer->heap);
+}
+
 static int buffer_reserve_to(struct zu_handshake_buffer *buffer, size_t extra, size_t size_max)
 {
     size_t capacity = buffer->heap ? buffer->capacity : sizeof(buffer->small);
@@ -47,14 +54,20 @@ static int buffer_reserve_to(struct zu_handshake_buffer *buffer, size_t extra, s
     size_t wanted = capacity * 2 > buffer->size + extra ? capacity * 2 : buffer->size + extra;
     if (wanted > size_max)
         wanted = size_max;
-    uint8_t *heap = realloc(buffer->heap, wanted);
+    uint8_t *heap = malloc(wanted);
     if (!heap)
         return -ENOMEM;
-    if (!buffer->heap)
-        memcpy(heap, buffer->small, buffer->size);
+    memcpy(heap, buffer_bytes(buffer), buffer->size);
+    buffer_fini(buffer);
     buffer->heap = heap;
     buffer->capacity = wanted;
     return 0;
+}
+
+static void buffer_clear(struct zu_handshake_buffer *buffer)
+{
+    explicit_bzero(buffer_bytes(buffer), buffer->size);
+    buffer->size = 0;
 }
 
 static int buffer_reserve(struct zu_handshake_buffer *buffer, size_t extra)
@@ -131,6 +144,7 @@ static int commands_produce(struct zu_handshake *hs)
             return (int)body_size;
         size_t head_size = zu_frame_encode(at, ZU_FRAME_COMMAND, (uint64_t)body_size);
         memmove(at + head_size, at + ZU_FRAME_HEAD_MAX, (size_t)body_size);
+        explicit_bzero(at + head_size + body_size, ZU_FRAME_HEAD_MAX - head_size);
         hs->out.size += head_size + (size_t)body_size;
     }
     return 0;
@@ -202,7 +216,7 @@ static int phase_commands(struct zu_handshake *hs, const uint8_t *in, size_t siz
     if (rc != MOVED_ON)
         return rc;
     rc = hs->mechanism.ops->consume(&hs->mechanism, buffer_bytes(&hs->in) + head.head_size, (size_t)head.size);
-    hs->in.size = 0;
+    buffer_clear(&hs->in);
     if (rc < 0) {
         /* The peer's fault stands, whatever becomes of an ERROR that the mechanism may want to send. */
         if (hs->mechanism.status == ZU_MECHANISM_FAILED)
@@ -242,7 +256,7 @@ static void handshake_fail(struct zu_handshake *hs, int error)
     if (hs->mechanism.ops)
         hs->failure = hs->mechanism.failure;
     hs->failure.error = error;
-    hs->failure.retry = error == -ENOMEM;
+    hs->failure.retry = error == -ENOMEM || error == -EACCES || error == -EFAULT;
     hs->phase = PHASE_FAILED;
 }
 
@@ -263,9 +277,9 @@ void zu_handshake_init(struct zu_handshake *hs, const struct zu_handshake_config
 void zu_handshake_fini(struct zu_handshake *hs)
 {
     zu_mechanism_fini(&hs->mechanism);
-    free(hs->in.heap);
-    free(hs->out.heap);
-    memset(hs, 0, sizeof(*hs));
+    buffer_fini(&hs->in);
+    buffer_fini(&hs->out);
+    explicit_bzero(hs, sizeof(*hs));
 }
 
 int zu_handshake_feed(struct zu_handshake *hs, const uint8_t *in, size_t size, size_t *ret_used)
@@ -278,6 +292,55 @@ int zu_handshake_feed(struct zu_handshake *hs, const uint8_t *in, size_t size, s
     if (rc < 0 && hs->phase != PHASE_FAILED)
         handshake_fail(hs, rc);
     return rc;
+}
+
+bool zu_handshake_waits(const struct zu_handshake *hs, struct zu_credentials *ret_credentials)
+{
+    if (hs->phase != PHASE_COMMANDS || hs->mechanism.status != ZU_MECHANISM_WAITING)
+        return false;
+    hs->mechanism.ops->credentials(&hs->mechanism, ret_credentials);
+    return true;
+}
+
+/* What is known of the peer goes before what it says of itself, whichever came first. */
+static int verdict_properties(struct zu_mechanism *mechanism, const struct zu_verdict *verdict)
+{
+    struct zu_metadata known;
+    int rc = zu_metadata_init(&known, verdict->properties, verdict->properties_size);
+    if (rc < 0)
+        return rc;
+    rc = zu_metadata_join(&known, &mechanism->metadata);
+    if (rc < 0) {
+        zu_metadata_fini(&known);
+        return rc;
+    }
+    mechanism->metadata = known;
+    return 0;
+}
+
+void zu_handshake_judge(struct zu_handshake *hs, const struct zu_verdict *verdict)
+{
+    struct zu_mechanism *mechanism = &hs->mechanism;
+    assert(hs->phase == PHASE_COMMANDS && mechanism->status == ZU_MECHANISM_WAITING);
+    unsigned status = verdict->status;
+    int rc = verdict->error;
+    if (rc < 0) {
+        mechanism->failure.protocol_error = verdict->protocol_error;
+    } else if (status == ZU_VERDICT_LATER) {
+        mechanism->failure.auth_status = status;
+        rc = -EACCES;
+    } else {
+        if (status == ZU_VERDICT_IN)
+            rc = verdict_properties(mechanism, verdict);
+        else if (status != ZU_VERDICT_FAULT)
+            status = ZU_VERDICT_DENIED;
+        if (rc == 0)
+            rc = mechanism->ops->judged(mechanism, status);
+    }
+    if (rc < 0) {
+        mechanism->status = ZU_MECHANISM_FAILED;
+        handshake_fail(hs, rc);
+    }
 }
 
 size_t zu_handshake_output(const struct zu_handshake *hs, const uint8_t **ret_bytes)
@@ -310,8 +373,10 @@ void zu_handshake_sent(struct zu_handshake *hs, size_t n)
     }
     assert(n <= hs->out.size - hs->out_sent);
     hs->out_sent += n;
-    if (hs->out_sent == hs->out.size)
-        hs->out.size = hs->out_sent = 0;
+    if (hs->out_sent == hs->out.size) {
+        buffer_clear(&hs->out);
+        hs->out_sent = 0;
+    }
 }
 
 enum zu_wire_version zu_handshake_version(const struct zu_handshake *hs)

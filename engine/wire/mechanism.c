@@ -13,6 +13,9 @@
 
 #define SOCKET_TYPE "Socket-Type"
 #define IDENTITY "Identity"
+#define USER_ID "User-Id"
+/* 300, 400, 500 as the reason of an ERROR. */
+#define STATUS_SIZE 3
 
 int zu_mechanism_init(struct zu_mechanism *mechanism, const struct zu_handshake_config *config)
 {
@@ -80,10 +83,12 @@ int zu_mechanism_properties_consume(struct zu_mechanism *mechanism, const uint8_
     rc = zu_metadata_init(&metadata, block, size);
     if (rc < 0)
         return rc;
-    zu_metadata_fini(&mechanism->metadata);
-    mechanism->metadata = metadata;
-    mechanism->peer_socket_type = peer;
-    return 0;
+    zu_metadata_drop(&metadata, USER_ID);
+    rc = zu_metadata_join(&mechanism->metadata, &metadata);
+    zu_metadata_fini(&metadata);
+    if (rc == 0)
+        mechanism->peer_socket_type = peer;
+    return rc;
 }
 
 int zu_mechanism_error_consume(struct zu_mechanism *mechanism, const struct zu_command *command)
@@ -93,7 +98,35 @@ int zu_mechanism_error_consume(struct zu_mechanism *mechanism, const struct zu_c
     if (zu_error_decode(command, &reason, &size) < 0)
         return zu_mechanism_fail(mechanism, ZU_PROTOCOL_ERROR_MALFORMED_ERROR);
     /* Other reasons are prose and raise no event. */
-    if (size == 3 && reason[0] >= '3' && reason[0] <= '5' && reason[1] == '0' && reason[2] == '0')
+    if (size == STATUS_SIZE && reason[0] >= '3' && reason[0] <= '5' && reason[1] == '0' && reason[2] == '0')
         mechanism->failure.auth_status = (unsigned)(reason[0] - '0') * 100;
     return zu_mechanism_fail(mechanism, ZU_PROTOCOL_ERROR_NONE);
+}
+
+int zu_mechanism_judged(struct zu_mechanism *mechanism, unsigned status)
+{
+    if (status == ZU_VERDICT_IN) {
+        mechanism->status = ZU_MECHANISM_HANDSHAKING;
+        return 0;
+    }
+    mechanism->failure.auth_status = status;
+    mechanism->status = ZU_MECHANISM_FAILED;
+    mechanism->refuses = true;
+    return 0;
+}
+
+size_t zu_mechanism_refusal_size(const struct zu_mechanism *mechanism)
+{
+    return mechanism->refuses ? zu_command_head_size(ZU_COMMAND_ERROR) + 1 + STATUS_SIZE : 0;
+}
+
+ssize_t zu_mechanism_refusal_produce(struct zu_mechanism *mechanism, uint8_t *out)
+{
+    mechanism->refuses = false;
+    size_t at = zu_command_head_encode(out, ZU_COMMAND_ERROR);
+    out[at++] = STATUS_SIZE;
+    out[at++] = (uint8_t)('0' + mechanism->failure.auth_status / 100);
+    out[at++] = '0';
+    out[at++] = '0';
+    return (ssize_t)at;
 }

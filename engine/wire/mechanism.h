@@ -73,6 +73,7 @@ struct zu_mechanism {
     void *state;                              /* the mechanism's own memory, NULL when it needs none */
     struct zu_metadata metadata;              /* the peer's properties, once they have arrived */
     unsigned peer_socket_type;                /* enum zu_socket_type; UNKNOWN when the peer did not say */
+    bool refuses;                             /* FAILED by a verdict, and the ERROR is still to be said */
     struct zu_handshake_failure failure;      /* details only; the handshake fills in error and retry */
 };
 
@@ -83,7 +84,7 @@ struct zu_mechanism_ops {
     /* May a peer before 3.0, which knows no mechanism, be served? Only where there is nothing to bypass. */
     bool old_peers_served;
 
-    /* Prepares `stage` and `state`. 0 or -ENOMEM; fini is called in either case. */
+    /* Prepares `stage` and `state`. 0, -ENOMEM, or -ENOTSUP without a source of randomness; fini is called in any case. */
     int (*init)(struct zu_mechanism *mechanism);
 
     /* Releases `state`. NULL when there is none. */
@@ -102,8 +103,8 @@ struct zu_mechanism_ops {
     int (*consume)(struct zu_mechanism *mechanism, const uint8_t *body, size_t size);
 
     /*
-     * What the peer has shown to be let in: `waits` was set in the config and the status is WAITING. Pointers are valid
-     * until the verdict. NULL: this side of the mechanism never waits.
+     * What the peer has shown to be let in, while the status is WAITING: only with `waits` in the config, except for PLAIN,
+     * where nobody comes in without a verdict. Pointers are valid until that. NULL: this side of the mechanism never waits.
      */
     void (*credentials)(const struct zu_mechanism *mechanism, struct zu_credentials *ret_credentials);
     /*
@@ -123,10 +124,19 @@ int zu_mechanism_fail(struct zu_mechanism *mechanism, enum zu_protocol_error det
 size_t zu_mechanism_properties_size(const struct zu_handshake_config *config);
 size_t zu_mechanism_properties_encode(const struct zu_handshake_config *config, uint8_t *out);
 
-/* Copies the peer's properties and checks its Socket-Type against ours. 0, -ENOMEM, or -EPROTO with the failure set. */
+/*
+ * Puts the peer's properties behind those that are known of it, and checks its Socket-Type against ours. A User-Id is not
+ * the peer's to say: it is left out. 0, -ENOMEM, or -EPROTO with the failure set.
+ */
 int zu_mechanism_properties_consume(struct zu_mechanism *mechanism, const uint8_t *block, size_t size);
 
 /* Reads the peer's ERROR command into the failure; always -EPROTO. */
 int zu_mechanism_error_consume(struct zu_mechanism *mechanism, const struct zu_command *command);
+
+/* The `judged` of a mechanism that merely goes on with 200. */
+int zu_mechanism_judged(struct zu_mechanism *mechanism, unsigned status);
+/* What it says after another status: an ERROR, once; the size is 0 when there is none to say. */
+size_t zu_mechanism_refusal_size(const struct zu_mechanism *mechanism);
+ssize_t zu_mechanism_refusal_produce(struct zu_mechanism *mechanism, uint8_t *out);
 
 #endif

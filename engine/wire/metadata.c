@@ -3,6 +3,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,21 +109,52 @@ int zu_metadata_put(struct zu_metadata *metadata, const char *name, const void *
     return 0;
 }
 
-const uint8_t *zu_metadata_get(const struct zu_metadata *metadata, const char *name, size_t *ret_size)
+int zu_metadata_join(struct zu_metadata *metadata, struct zu_metadata *more)
+{
+    if (more->size == 0)
+        return 0;
+    uint8_t *block = realloc(metadata->block, metadata->size + more->size);
+    if (!block)
+        return -ENOMEM;
+    memcpy(block + metadata->size, more->block, more->size);
+    metadata->block = block;
+    metadata->size += more->size;
+    zu_metadata_fini(more);
+    return 0;
+}
+
+static bool metadata_find(const struct zu_metadata *metadata, const char *name, struct zu_property *ret_property)
 {
     if (metadata->size == 0)
-        return NULL;
+        return false;
     size_t name_size = strlen(name);
     const uint8_t *at = metadata->block;
     const uint8_t *end = at + metadata->size;
-    struct zu_property property;
-    while (zu_property_next(&at, end, &property) == 1) {
-        if (property.name_size == name_size && memcmp(property.name, name, name_size) == 0) {
-            if (ret_size)
-                *ret_size = property.value_size;
-            return property.value;
-        }
+    while (zu_property_next(&at, end, ret_property) == 1) {
+        if (ret_property->name_size == name_size && memcmp(ret_property->name, name, name_size) == 0)
+            return true;
         at++; /* the NUL behind the value */
     }
-    return NULL;
+    return false;
+}
+
+void zu_metadata_drop(struct zu_metadata *metadata, const char *name)
+{
+    struct zu_property property;
+    while (metadata_find(metadata, name, &property)) {
+        uint8_t *from = metadata->block + (property.name - 1 - metadata->block);
+        size_t size = zu_property_size(property.name_size, property.value_size) + 1;
+        metadata->size -= size;
+        memmove(from, from + size, metadata->size - (size_t)(from - metadata->block));
+    }
+}
+
+const uint8_t *zu_metadata_get(const struct zu_metadata *metadata, const char *name, size_t *ret_size)
+{
+    struct zu_property property;
+    if (!metadata_find(metadata, name, &property))
+        return NULL;
+    if (ret_size)
+        *ret_size = property.value_size;
+    return property.value;
 }

@@ -45,6 +45,12 @@ void zu_metadata_fini(struct zu_metadata *metadata);
  */
 int zu_metadata_put(struct zu_metadata *metadata, const char *name, const void *value, size_t value_size);
 
+/* Moves the properties of `more` behind those of `metadata`. -ENOMEM leaves both as they are. */
+int zu_metadata_join(struct zu_metadata *metadata, struct zu_metadata *more);
+
+/* Takes all properties of that name out. */
+void zu_metadata_drop(struct zu_metadata *metadata, const char *name);
+
 /* The first value of that name (case counts), followed by a NUL beyond its size; or NULL. `ret_size` may be NULL. */
 const uint8_t *zu_metadata_get(const struct zu_metadata *metadata, const char *name, size_t *ret_size);
 

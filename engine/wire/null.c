@@ -5,8 +5,9 @@
 
 /*
  * Each side sends READY with its properties at once and is done when the other's has come too; the order does not
- * matter. It fails on an ERROR from the peer, on any other command, on a second READY, and on properties that are
- * malformed or name a socket type that ours does not talk to.
+ * matter. One that `waits` does neither before the verdict: were it to hear first, two of them would wait for each other.
+ * It fails on an ERROR from the peer, on any other command, on a second READY, on properties that are malformed or name a
+ * socket type that ours does not talk to, and by a verdict, with an ERROR in READY's place.
  */
 
 #define STAGE_SENT 1u
@@ -15,6 +16,8 @@
 static int null_init(struct zu_mechanism *mechanism)
 {
     mechanism->stage = 0;
+    if (mechanism->config->waits)
+        mechanism->status = ZU_MECHANISM_WAITING;
     return 0;
 }
 
@@ -28,12 +31,14 @@ static void null_advance(struct zu_mechanism *mechanism, unsigned stage)
 static size_t null_produce_max(const struct zu_mechanism *mechanism)
 {
     if (mechanism->stage & STAGE_SENT || mechanism->status != ZU_MECHANISM_HANDSHAKING)
-        return 0;
+        return zu_mechanism_refusal_size(mechanism);
     return zu_command_head_size(ZU_COMMAND_READY) + zu_mechanism_properties_size(mechanism->config);
 }
 
 static ssize_t null_produce(struct zu_mechanism *mechanism, uint8_t *out)
 {
+    if (mechanism->refuses)
+        return zu_mechanism_refusal_produce(mechanism, out);
     size_t at = zu_command_head_encode(out, ZU_COMMAND_READY);
     at += zu_mechanism_properties_encode(mechanism->config, out + at);
     null_advance(mechanism, STAGE_SENT);
@@ -55,6 +60,11 @@ static int null_consume(struct zu_mechanism *mechanism, const uint8_t *body, siz
     return rc;
 }
 
+static void null_credentials(const struct zu_mechanism *mechanism, struct zu_credentials *ret_credentials)
+{
+    *ret_credentials = (struct zu_credentials){.mechanism = mechanism->ops->name};
+}
+
 const struct zu_mechanism_ops zu_null_mechanism = {
     .name = "NULL",
     .old_peers_served = true,
@@ -62,4 +72,6 @@ const struct zu_mechanism_ops zu_null_mechanism = {
     .produce_max = null_produce_max,
     .produce = null_produce,
     .consume = null_consume,
+    .credentials = null_credentials,
+    .judged = zu_mechanism_judged,
 };

@@ -35,11 +35,14 @@ struct zu_credentials {
     } items[ZU_CREDENTIALS_MAX];
 };
 
+/* What zu_verdict.status may be; anything else is taken for DENIED. */
+enum { ZU_VERDICT_IN = 200, ZU_VERDICT_LATER = 300, ZU_VERDICT_DENIED = 400, ZU_VERDICT_FAULT = 500 };
+
 /* Whether a peer may come in. */
 struct zu_verdict {
-    int error;                 /* 0; or why nobody could say: -EFAULT (nobody to ask), -EPROTO with `protocol_error`, -ENOMEM */
+    int error; /* 0; or why nobody could say: -EFAULT (nobody to ask), -EPROTO with `protocol_error`, -ENOMEM */
     unsigned protocol_error;   /* what was wrong with a ZAP reply */
-    unsigned status;           /* 200 in; 300 not now; 400, 500 no */
+    unsigned status;           /* as above */
     const uint8_t *properties; /* for messages of that peer: User-Id and what ZAP adds, as on the wire; borrowed */
     size_t properties_size;    /* octets there */
 };
