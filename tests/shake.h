@@ -11,13 +11,13 @@
 #include "wire/socket_type.h"
 
 struct shake_side {
-    struct zu_handshake hs;          /* its machine */
+    struct zu_handshake hs;            /* its machine */
     struct zu_handshake_config config; /* what that was made with */
-    int rc;                          /* what the last feed said */
-    unsigned asked;                  /* how often it waited for a verdict */
-    struct zu_verdict verdict;       /* what it is told then */
+    int rc;                            /* what the last feed said */
+    unsigned asked;                    /* how often it waited for a verdict */
+    struct zu_verdict verdict;         /* what it is told then */
     void (*look)(struct shake_side *side, const struct zu_credentials *credentials); /* may be NULL */
-    size_t said;                     /* octets that it has sent */
+    size_t said;                                                                     /* octets that it has sent */
 };
 
 static inline void shake_init(struct shake_side *side, const struct zu_handshake_config *config)

@@ -38,6 +38,14 @@ int zu_curve_init(struct zu_mechanism *mechanism, bool is_server)
     return 0;
 }
 
+void zu_curve_forget(struct zu_curve_state *state)
+{
+    struct zu_curve_session session = state->session;
+    explicit_bzero(state, sizeof *state);
+    state->session = session;
+    explicit_bzero(&session, sizeof session);
+}
+
 void zu_curve_fini(struct zu_mechanism *mechanism)
 {
     if (!mechanism->state)

@@ -76,6 +76,9 @@ struct zu_curve_state {
     struct zu_curve_cookie cookie;         /* client: for the INITIATE */
 };
 
+/* The handshake is through: all but the session has served. */
+void zu_curve_forget(struct zu_curve_state *state);
+
 /* Slots of both rows. Init makes the transient pair; fini overwrites all. */
 int zu_curve_init(struct zu_mechanism *mechanism, bool is_server);
 void zu_curve_fini(struct zu_mechanism *mechanism);

@@ -93,7 +93,7 @@ static ssize_t initiate_say(struct zu_mechanism *mechanism, uint8_t *data)
 
 static int ready_hear(struct zu_mechanism *mechanism, const uint8_t *data, size_t size)
 {
-    const struct zu_curve_state *state = mechanism->state;
+    struct zu_curve_state *state = mechanism->state;
     const struct zu_curve_ready *ready = (const struct zu_curve_ready *)data;
     if (size < sizeof *ready)
         return zu_mechanism_fail(mechanism, ZU_PROTOCOL_ERROR_MALFORMED_READY);
@@ -110,6 +110,8 @@ static int ready_hear(struct zu_mechanism *mechanism, const uint8_t *data, size_
         zu_mechanism_fail(mechanism, ZU_PROTOCOL_ERROR_INVALID_METADATA);
     sodium_memzero(plain, size);
     zu_free(plain, size + 1);
+    if (rc == 0)
+        zu_curve_forget(state);
     return rc;
 }
 

@@ -142,11 +142,12 @@ static size_t ready_say_max(const struct zu_mechanism *mechanism)
 
 static ssize_t ready_say(struct zu_mechanism *mechanism, uint8_t *data)
 {
-    const struct zu_curve_state *state = mechanism->state;
+    struct zu_curve_state *state = mechanism->state;
     struct zu_curve_ready *ready = (struct zu_curve_ready *)data;
     size_t size = zu_mechanism_properties_encode(mechanism->config, ready->properties);
     zu_curve_count_say(mechanism, ready->nonce);
     zu_curve_box_seal(ready->mac, size, ZU_CURVE_READY_PREFIX, ready->nonce, state->session.key);
+    zu_curve_forget(state);
     return (ssize_t)(sizeof *ready + size);
 }
 

@@ -12,7 +12,7 @@
  * The client says HELLO with its name and password; the server holds them until somebody has judged, then overwrites
  * them and says WELCOME; INITIATE and READY exchange properties. A server never goes on without a verdict, `waits` or
  * not. It fails on lengths that do not add up exactly, on commands out of their order, on bad properties; a peer that is
- * not let in is told so by an ERROR.
+ * not let in is told so by an ERROR, as RFC 24 has it.
  */
 
 #define FIELD_MAX 255
@@ -137,8 +137,16 @@ static ssize_t client_produce(struct zu_mechanism *mechanism, uint8_t *out)
     return zu_stages_produce(&client, mechanism, out);
 }
 
+/* libzmq 4.3 writes an ERROR of PLAIN so, and understands no other: its source says "\x05ERROR", which C reads as \x5e. */
+static const char odd_error[] = "^RROR";
+
 static int client_consume(struct zu_mechanism *mechanism, const uint8_t *body, size_t size)
 {
+    size_t odd_size = sizeof odd_error - 1;
+    if (size >= odd_size && memcmp(body, odd_error, odd_size) == 0) {
+        struct zu_command error = {.id = ZU_COMMAND_ERROR, .data = body + odd_size, .size = size - odd_size};
+        return zu_mechanism_error_consume(mechanism, &error);
+    }
     return zu_stages_consume(&client, mechanism, body, size);
 }
 
