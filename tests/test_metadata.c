@@ -120,3 +120,57 @@ Test(metadata, the_first_of_two_wins_and_put_comes_first)
     cr_assert_str_eq((const char *)zu_metadata_get(&metadata, "a", NULL), "");
     zu_metadata_fini(&metadata);
 }
+
+Test(metadata, what_is_joined_comes_behind)
+{
+    struct zu_metadata front, behind, empty = {0};
+    cr_assert_eq(zu_metadata_init(&front, BYTES("\x01"
+                                                "a\0\0\0\x01"
+                                                "1")),
+                 0);
+    cr_assert_eq(zu_metadata_init(&behind, BYTES("\x01"
+                                                 "a\0\0\0\x01"
+                                                 "2\x01"
+                                                 "b\0\0\0\x01"
+                                                 "3")),
+                 0);
+    cr_assert_eq(zu_metadata_join(&front, &behind), 0);
+    cr_assert_null(behind.block);
+    cr_assert_str_eq((const char *)zu_metadata_get(&front, "a", NULL), "1");
+    cr_assert_str_eq((const char *)zu_metadata_get(&front, "b", NULL), "3");
+    cr_assert_eq(zu_metadata_join(&front, &empty), 0);
+    cr_assert_eq(zu_metadata_join(&empty, &front), 0);
+    cr_assert_null(front.block);
+    cr_assert_str_eq((const char *)zu_metadata_get(&empty, "b", NULL), "3");
+    zu_metadata_fini(&empty);
+}
+
+Test(metadata, what_is_dropped_is_gone_wherever_it_was)
+{
+    static const char *const names[] = {"a", "bb", "c"};
+    struct zu_metadata metadata;
+    for (int drop = 0; drop < 3; drop++) {
+        cr_assert_eq(zu_metadata_init(&metadata, BYTES("\x01"
+                                                       "a\0\0\0\x01"
+                                                       "1\x02"
+                                                       "bb\0\0\0\0\x01"
+                                                       "c\0\0\0\x01"
+                                                       "3"
+                                                       "\x01"
+                                                       "a\0\0\0\x01"
+                                                       "4\x02"
+                                                       "bb\0\0\0\x01"
+                                                       "5\x01"
+                                                       "c\0\0\0\0")),
+                     0);
+        zu_metadata_drop(&metadata, names[drop]);
+        for (int i = 0; i < 3; i++)
+            cr_assert_eq(zu_metadata_get(&metadata, names[i], NULL) == NULL, i == drop);
+        zu_metadata_drop(&metadata, names[(drop + 1) % 3]);
+        zu_metadata_drop(&metadata, "nothing");
+        cr_assert_not_null(zu_metadata_get(&metadata, names[(drop + 2) % 3], NULL));
+        zu_metadata_drop(&metadata, names[(drop + 2) % 3]);
+        cr_assert_eq(metadata.size, 0u);
+        zu_metadata_fini(&metadata);
+    }
+}

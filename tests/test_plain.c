@@ -214,8 +214,11 @@ Test(plain, passwords_are_overwritten)
     static struct shake_side client, server;
     shake_init(&client, &client_config);
     shake_init(&server, &server_config);
-    shake_run(&client, &server, 7, 7);
-    cr_assert_eq(server.rc, 1);
+    while (!server.asked) {
+        shake_move(&server, &client, 100);
+        shake_move(&client, &server, 7);
+    }
+    cr_assert_eq(server.rc, 0);
     cr_assert_not(contains(&client.hs, sizeof client.hs, "0rd"));
     cr_assert_not(contains(&server.hs, sizeof server.hs, "0rd"));
     cr_assert_not(contains(server.hs.mechanism.state, 512, "s3cr"));

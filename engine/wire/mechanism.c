@@ -85,10 +85,12 @@ int zu_mechanism_properties_consume(struct zu_mechanism *mechanism, const uint8_
         return rc;
     zu_metadata_drop(&metadata, USER_ID);
     rc = zu_metadata_join(&mechanism->metadata, &metadata);
-    zu_metadata_fini(&metadata);
-    if (rc == 0)
-        mechanism->peer_socket_type = peer;
-    return rc;
+    if (rc < 0) {
+        zu_metadata_fini(&metadata);
+        return rc;
+    }
+    mechanism->peer_socket_type = peer;
+    return 0;
 }
 
 int zu_mechanism_error_consume(struct zu_mechanism *mechanism, const struct zu_command *command)

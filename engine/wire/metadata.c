@@ -111,8 +111,10 @@ int zu_metadata_put(struct zu_metadata *metadata, const char *name, const void *
 
 int zu_metadata_join(struct zu_metadata *metadata, struct zu_metadata *more)
 {
-    if (more->size == 0)
+    if (more->size == 0) {
+        zu_metadata_fini(more);
         return 0;
+    }
     uint8_t *block = realloc(metadata->block, metadata->size + more->size);
     if (!block)
         return -ENOMEM;

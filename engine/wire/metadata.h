@@ -45,7 +45,7 @@ void zu_metadata_fini(struct zu_metadata *metadata);
  */
 int zu_metadata_put(struct zu_metadata *metadata, const char *name, const void *value, size_t value_size);
 
-/* Moves the properties of `more` behind those of `metadata`. -ENOMEM leaves both as they are. */
+/* Moves the properties of `more`, which is empty then, behind those of `metadata`. -ENOMEM leaves both as they are. */
 int zu_metadata_join(struct zu_metadata *metadata, struct zu_metadata *more);
 
 /* Takes all properties of that name out. */
