@@ -60,6 +60,13 @@ int zuring_keys_has(void *keys, const void *key, size_t size)
     return api_result(err ? err : zu_keys_have(keys, bytes));
 }
 
+/* 0, or why nobody can be told to let peers in there. */
+static int may_admit(struct zu_socket *socket, bool somebody)
+{
+    bool shows_nothing = socket->type == ZMQ_STREAM || socket->options.pattern.router_raw;
+    return somebody && shows_nothing ? -ENOTSUP : zu_socket_enter(socket);
+}
+
 int zuring_admit_keys(void *handle, void *keys)
 {
     struct zu_socket *socket = api_socket(handle);
@@ -67,7 +74,7 @@ int zuring_admit_keys(void *handle, void *keys)
         return -1;
     if (keys && !zu_keys_are(keys))
         return api_result(-EFAULT);
-    int err = zu_socket_enter(socket);
+    int err = may_admit(socket, keys);
     if (err)
         return api_result(err);
     struct zu_keys *before = socket->admission.keys;
@@ -98,7 +105,7 @@ int zuring_admit_by(void *handle, zuring_admit_fn *admit, void *data)
     struct zu_socket *socket = api_socket(handle);
     if (!socket)
         return -1;
-    int err = zu_socket_enter(socket);
+    int err = may_admit(socket, admit);
     if (err)
         return api_result(err);
     socket->admission.judge = (struct zu_judge){

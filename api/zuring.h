@@ -106,7 +106,8 @@ ZURING_EXPORT int zuring_monitor_dropped(void *socket, uint64_t *count);
  *   ZAP           the handler at inproc://zeromq.zap.01, when and as libzmq asks it. With a callback PLAIN needs no handler.
  * Whoever has keys or a callback asks them of every peer, whatever the mechanism: a peer by NULL or PLAIN shows no key, so a
  * set of keys lets nobody in but by CURVE. With NULL both sides ask, the connecting one about the server it has reached; with
- * PLAIN and CURVE the server's side alone. inproc asks nobody. Peers of ZMTP 1.0 and 2.0, which show nothing, are refused.
+ * PLAIN and CURVE the server's side alone. Peers of ZMTP 1.0 and 2.0, which show nothing, are refused. inproc asks nobody, nor
+ * does a socket without ZMTP (STREAM, ZMQ_ROUTER_RAW): there both calls fail with ENOTSUP, but to take back what was set.
  * Both calls act on the socket's binds and connects from then on, and on none before, as an option would.
  */
 
@@ -127,7 +128,7 @@ ZURING_EXPORT int zuring_keys_has(void *keys, const void *key, size_t size);
 
 /*
  * The socket lets in only peers whose key is in the set; NULL: no matter whose. Call it from the thread that uses the
- * socket. 0, or -1 with errno ENOTSOCK, ETERM, EFAULT (no such set). zuring's own.
+ * socket. 0, or -1 with errno ENOTSOCK, ETERM, ENOTSUP, EFAULT (no such set). zuring's own.
  */
 ZURING_EXPORT int zuring_admit_keys(void *socket, void *keys);
 
@@ -135,7 +136,7 @@ ZURING_EXPORT int zuring_admit_keys(void *socket, void *keys);
 struct zuring_visitor {
     const char *mechanism;       /* "NULL", "PLAIN" or "CURVE" */
     const char *domain;          /* ZMQ_ZAP_DOMAIN; "" when it was not set */
-    const char *address;         /* as the message property Peer-Address; "" by ipc */
+    const char *address;         /* as the message property Peer-Address; "" when there is none */
     unsigned credential_count;   /* NULL 0; PLAIN 2: name and password; CURVE 1: the public key, 32 octets */
     const void *credentials[2];  /* octets, not ended by a NUL; NULL when there are none */
     size_t credential_sizes[2];  /* how many */
@@ -154,7 +155,7 @@ typedef int zuring_admit_fn(const struct zuring_visitor *visitor, void *data);
 
 /*
  * The socket asks `admit`, with `data`, whether a peer may come in; NULL: nobody. Call it from the thread that uses the
- * socket. 0, or -1 with errno ENOTSOCK, ETERM. zuring's own.
+ * socket. 0, or -1 with errno ENOTSOCK, ETERM, ENOTSUP. zuring's own.
  */
 ZURING_EXPORT int zuring_admit_by(void *socket, zuring_admit_fn *admit, void *data);
 

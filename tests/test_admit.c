@@ -56,6 +56,14 @@ Test(admit, what_is_no_set_or_no_key_is_refused)
     KIT_OK(zuring_admit_keys(socket, keys));
     KIT_OK(zuring_admit_keys(socket, keys));
     KIT_OK(zuring_admit_keys(socket, NULL));
+    void *stream = kit_socket(context, ZMQ_STREAM), *raw = kit_socket(context, ZMQ_ROUTER);
+    kit_set(raw, ZMQ_ROUTER_RAW, 1);
+    KIT_FAILS(ENOTSUP, zuring_admit_keys(stream, keys));
+    KIT_FAILS(ENOTSUP, zuring_admit_keys(raw, keys));
+    KIT_OK(zuring_admit_keys(stream, NULL));
+    KIT_OK(zuring_admit_by(raw, NULL, NULL));
+    KIT_OK(zmq_close(stream));
+    KIT_OK(zmq_close(raw));
     KIT_OK(zmq_ctx_shutdown(context));
     KIT_FAILS(ETERM, zuring_admit_keys(socket, keys));
     KIT_FAILS(ETERM, zuring_admit_by(socket, NULL, NULL));

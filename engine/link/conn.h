@@ -143,7 +143,7 @@ void zu_conn_received(struct zu_op *op, int result, unsigned flags, struct zu_ch
 void zu_conn_judged(struct zu_conn *conn);
 /* conn_guard.c: feeds the handshake, and asks when that waits: as zu_handshake_feed; what it used not is held or traffic. */
 int zu_conn_shake(struct zu_conn *conn, const uint8_t *bytes, size_t size, size_t *ret_used);
-/* Keeps a copy for later. -ENOMEM. */
+/* Keeps a copy for later. -ENOMEM; -ENOBUFS: that is too much. */
 int zu_conn_hold(struct zu_conn *conn, const uint8_t *bytes, size_t size);
 /* Enough is held: nothing more is to be received. */
 bool zu_conn_holds_enough(const struct zu_conn *conn);

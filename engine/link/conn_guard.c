@@ -13,6 +13,7 @@
 enum {
     HELD_MIN = 512,
     HELD_ENOUGH = 4096,  /* whoever is not let in yet has no reason to say more than its handshake */
+    HELD_MAX = 512 * 1024, /* on its way when that was found */
     LAST_WORDS_MS = 1000, /* for the peer to read them */
 };
 
@@ -67,6 +68,8 @@ int zu_conn_shake(struct zu_conn *conn, const uint8_t *bytes, size_t size, size_
 int zu_conn_hold(struct zu_conn *conn, const uint8_t *bytes, size_t size)
 {
     size_t room = conn->held ? conn->held->size : 0, need = conn->held_size + size;
+    if (need > HELD_MAX)
+        return -ENOBUFS;
     if (need > room) {
         size_t wanted = need < HELD_MIN ? HELD_MIN : 2 * need;
         struct zu_buf *grown = conn->held ? zu_buf_grow(conn->held, conn->held_size, wanted) : zu_buf_new(wanted);
