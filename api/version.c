@@ -35,7 +35,7 @@ static const struct {
 };
 
 /* What zmq_has() knows to be built, by libzmq's names; everything else is not. */
-static const char *const capabilities[] = {"ipc"};
+static const char *const capabilities[] = {"ipc", "curve"};
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 

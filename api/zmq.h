@@ -249,7 +249,7 @@ ZMQ_EXPORT const char *zmq_msg_gets(const zmq_msg_t *msg, const char *property);
 #define ZMQ_GSSAPI_SERVICE_PRINCIPAL 64 /* sg str: the server's principal */
 #define ZMQ_GSSAPI_PLAINTEXT 65      /* sg int 0: 1 authenticates without encryption */
 #define ZMQ_HANDSHAKE_IVL 66         /* sg int ms 30000: limit of the whole handshake; 0 none */
-#define ZMQ_SOCKS_PROXY 68           /* sg str "": host:port of a SOCKS5 proxy for tcp connects; not built: they fail */
+#define ZMQ_SOCKS_PROXY 68           /* sg str "": host:port of a SOCKS5 proxy for tcp connects */
 #define ZMQ_XPUB_NODROP 69           /* s* int 0: 1 blocks or EAGAIN instead of dropping for a full peer */
 #define ZMQ_BLOCKY 70                /* context option, see zmq_ctx_set() */
 #define ZMQ_XPUB_MANUAL 71           /* s* int 0: 1 leaves it to the program to apply subscriptions */
@@ -327,16 +327,14 @@ ZMQ_EXPORT int zmq_getsockopt(void *socket, int option, void *optval, size_t *op
  * interface, and a port, "*" for any. ipc: a path (an existing one is replaced), "@name" abstract, "*" a temporary one.
  * inproc: any name, unique in the context. What was chosen is in ZMQ_LAST_ENDPOINT.
  * Errors: EINVAL (endpoint), EPROTONOSUPPORT, ENOCOMPATPROTO, EADDRINUSE, EADDRNOTAVAIL, ENODEV (no such interface),
- * ENAMETOOLONG (ipc path), ETERM, ENOTSOCK, EMTHREAD; ENOTSUP (not inproc: the options ask for security that is not
- * built); or what socket(2), bind(2), listen(2) say. */
+ * ENAMETOOLONG (ipc path), ETERM, ENOTSOCK, EMTHREAD; or what socket(2), bind(2), listen(2) say. */
 ZMQ_EXPORT int zmq_bind(void *socket, const char *endpoint);
 
 /* Starts to connect, and reconnects by itself; returns before the peer answers, or exists. A tcp host name is resolved
  * at each try, so a wrong one is no error here; "source;destination" fixes the own address. Except on inproc, DEALER,
  * SUB, PUB and REQ silently ignore an endpoint they are connected to. What is sent to an inproc name before its bind is
  * kept for that, whatever ZMQ_LINGER says, until the context ends.
- * Errors: EINVAL, EPROTONOSUPPORT, ENOCOMPATPROTO, ETERM, ENOTSOCK, EMTHREAD, ENAMETOOLONG; ENOTSUP (as zmq_bind(), and
- * a tcp connect with ZMQ_SOCKS_PROXY set). */
+ * Errors: EINVAL, EPROTONOSUPPORT, ENOCOMPATPROTO, ETERM, ENOTSOCK, EMTHREAD, ENAMETOOLONG. */
 ZMQ_EXPORT int zmq_connect(void *socket, const char *endpoint);
 
 /* Ends a bind, by the text in ZMQ_LAST_ENDPOINT, and the connections accepted there; what they had queued can still be

@@ -107,6 +107,67 @@ ZURING_EXPORT int zuring_unroutable(void *socket, uint64_t *count);
  */
 ZURING_EXPORT int zuring_monitor_dropped(void *socket, uint64_t *count);
 
+/*
+ * Letting peers in without a ZAP handler and its thread. A peer by tcp or ipc whose handshake has got as far as showing who it
+ * is passes up to three, in this order; the first that says no has the last word:
+ *   the keys      zuring_admit_keys: its CURVE key must be in the set, else 400.
+ *   the callback  zuring_admit_by: 200 lets it pass.
+ *   ZAP           the handler at inproc://zeromq.zap.01, when and as libzmq asks it. With a callback PLAIN needs no handler.
+ * Whoever has keys or a callback asks them of every peer, whatever the mechanism: a peer by NULL or PLAIN shows no key, so a
+ * set of keys lets nobody in but by CURVE. With NULL both sides ask, the connecting one about the server it has reached; with
+ * PLAIN and CURVE the server's side alone. Peers of ZMTP 1.0 and 2.0, which show nothing, are refused. inproc asks nobody, nor
+ * does a socket without ZMTP (STREAM, ZMQ_ROUTER_RAW): there both calls fail with ENOTSUP, but to take back what was set.
+ * Both calls act on the socket's binds and connects from then on, and on none before, as an option would.
+ */
+
+/*
+ * A set of CURVE public keys, for any number of sockets. It may be changed at any time by any thread; a change is seen by the
+ * next handshakes, and ends no connection that is there. Destroyed, it is out of the program's hands, and lives on, as it is,
+ * for as long as sockets use it.
+ * new: NULL with errno ENOMEM. destroy: takes the pointer and sets it to NULL.
+ * A key is 32 octets, or its Z85 text: 40 characters, with or without a NUL (size 41).
+ * add: 0, also for a key that is there. remove: ENOENT for one that is not. has: 1 or 0.
+ * -1 with errno EFAULT (no such set, or NULL for a key), EINVAL (no key), ENOMEM. Not in a child of a fork. zuring's own.
+ */
+ZURING_EXPORT void *zuring_keys_new(void);
+ZURING_EXPORT int zuring_keys_destroy(void **keys_p);
+ZURING_EXPORT int zuring_keys_add(void *keys, const void *key, size_t size);
+ZURING_EXPORT int zuring_keys_remove(void *keys, const void *key, size_t size);
+ZURING_EXPORT int zuring_keys_has(void *keys, const void *key, size_t size);
+
+/*
+ * The socket lets in only peers whose key is in the set; NULL: no matter whose. Call it from the thread that uses the
+ * socket. 0, or -1 with errno ENOTSOCK, ETERM, ENOTSUP, EFAULT (no such set). zuring's own.
+ */
+ZURING_EXPORT int zuring_admit_keys(void *socket, void *keys);
+
+/* Who asks to be let in. All of it is valid during the call alone; nothing is NULL but the credentials that are not there. */
+struct zuring_visitor {
+    const char *mechanism;       /* "NULL", "PLAIN" or "CURVE" */
+    const char *domain;          /* ZMQ_ZAP_DOMAIN; "" when it was not set */
+    const char *address;         /* as the message property Peer-Address; "" when there is none */
+    unsigned credential_count;   /* NULL 0; PLAIN 2: name and password; CURVE 1: the public key, 32 octets */
+    const void *credentials[2];  /* octets, not ended by a NUL; NULL when there are none */
+    size_t credential_sizes[2];  /* how many */
+    char *user_id;               /* room for 256 octets, "": a text here becomes the message property User-Id */
+};
+
+/*
+ * 200: may pass. 300: not now; the connection is closed without a word, and the peer tries again. 400 (unknown, wrong
+ * password), 500 (cannot say): the peer is told, and does not try again. Anything else counts as 500. A handler of ZAP behind
+ * it may give another user id.
+ * It runs on a thread of the library (inline: whichever thread moves the socket's messages, the keeper among them), for
+ * several peers at the same time where there are several such threads, and all of the thread's traffic waits for it: it must
+ * be quick, must not sleep, and must not call anything on the socket. It may be called until zmq_ctx_term has returned.
+ */
+typedef int zuring_admit_fn(const struct zuring_visitor *visitor, void *data);
+
+/*
+ * The socket asks `admit`, with `data`, whether a peer may come in; NULL: nobody. Call it from the thread that uses the
+ * socket. 0, or -1 with errno ENOTSOCK, ETERM, ENOTSUP. zuring's own.
+ */
+ZURING_EXPORT int zuring_admit_by(void *socket, zuring_admit_fn *admit, void *data);
+
 #undef ZURING_EXPORT
 
 #ifdef __cplusplus

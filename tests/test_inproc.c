@@ -254,22 +254,3 @@ Test(inproc, what_is_about_the_network_does_not_concern_it)
     }
     KIT_OK(zmq_ctx_term(context));
 }
-
-/* Over the network what is not built must not be passed over. */
-Test(inproc, but_the_network)
-{
-    static void (*const security[])(void *) = {set_plain_server, set_plain_client, set_curve_server, set_curve_client,
-                                               set_domain};
-    void *context = zmq_ctx_new();
-    for (int i = 0; i < 5; i++) {
-        void *socket = kit_socket(context, ZMQ_PUSH);
-        security[i](socket);
-        KIT_FAILS(ENOTSUP, zmq_bind(socket, "tcp://127.0.0.1:*"));
-        KIT_FAILS(ENOTSUP, zmq_bind(socket, "ipc://*"));
-        KIT_FAILS(ENOTSUP, zmq_connect(socket, "tcp://127.0.0.1:1"));
-        KIT_FAILS(ENOTSUP, zmq_connect(socket, "ipc://@zuring-nobody"));
-        KIT_FAILS(ENOENT, zmq_disconnect(socket, "tcp://127.0.0.1:1"));
-        KIT_OK(zmq_close(socket));
-    }
-    KIT_OK(zmq_ctx_term(context));
-}

@@ -627,6 +627,12 @@ void zu_options_fini(struct zu_options *options)
     explicit_bzero(options, sizeof(*options)); /* keys */
 }
 
+void zu_options_wipe(struct zu_options *options)
+{
+    bytes_free(&options->plain_password);
+    explicit_bzero(options->curve_secret_key, sizeof(options->curve_secret_key));
+}
+
 /* Fields that own something start empty, so that fini may follow whatever has been copied so far. */
 static int owned_copy(struct zu_options *dst, const struct zu_options *src)
 {

@@ -162,6 +162,8 @@ struct zu_option_row {
 /* The values of a new socket of the type. */
 void zu_options_init(struct zu_options *options, unsigned type, const struct zu_ctx_options *ctx);
 void zu_options_fini(struct zu_options *options);
+/* The socket is closed: nobody needs its keys and password any more. */
+void zu_options_wipe(struct zu_options *options);
 
 /* `dst` needs no init and must not be in use. -ENOMEM leaves nothing in it to fini. */
 int zu_options_copy(struct zu_options *dst, const struct zu_options *src);

@@ -74,6 +74,7 @@ static void socket_release(struct zu_mailbox *box)
         close(fd);
     zu_pattern_fini(&socket->pattern);
     zu_options_fini(&socket->options);
+    zu_keys_unref(socket->admission.keys);
     zu_free(socket, sizeof *socket);
     zu_context_leave(context);
 }
@@ -396,6 +397,7 @@ void zu_socket_close(struct zu_socket *socket)
         in_end(socket, peer);
         release_if_over(peer);
     }
+    zu_options_wipe(&socket->options);
     zu_monitor_tend(&socket->monitor); /* it may have been its own listener */
     struct zu_drive *drive = zu_socket_has_drive(socket);
     if (drive)

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "core/context.h"
+#include "core/guard.h"
 #include "core/monitor.h"
 #include "core/option.h"
 #include "flow/pattern.h"
@@ -47,6 +48,7 @@ struct zu_socket {
     /* The using thread. */
     struct zu_monitor monitor;     /* whom events are told; a lock of its own */
     struct zu_options options;     /* as set */
+    struct zu_admission admission; /* who lets peers in, beside ZAP */
     struct zu_context *context;    /* its context, which outlives it */
     unsigned type;                 /* ZMQ_PUSH and so on */
     struct zu_link peers;          /* struct zu_peer.link */
@@ -197,8 +199,7 @@ extern const struct zu_transport *zu_transport_extra;
 
 int zu_socket_set(struct zu_socket *socket, int number, const void *value, size_t size);
 int zu_socket_get(struct zu_socket *socket, int number, void *value, size_t *size);
-/* -ENOTSUP: what the options ask for is not built, so a bind, or a connect, by a stream transport must not go ahead. */
-int zu_socket_can_link(const struct zu_socket *socket);
+/* NULL without memory. */
 struct zu_settings *zu_socket_settings(const struct zu_socket *socket);
 
 #endif

@@ -163,9 +163,7 @@ static void stir(struct zu_socket *socket)
 static int bind_stream(struct zu_socket *socket, const struct zu_transport *transport, const char *address)
 {
     struct place place;
-    int err = zu_socket_can_link(socket);
-    if (!err)
-        err = place_find(socket, &place);
+    int err = place_find(socket, &place);
     if (err)
         return err;
     struct zu_shard *shard = place.shard;
@@ -264,8 +262,6 @@ static int connect_stream(struct zu_socket *socket, const struct zu_transport *t
 {
     struct place place;
     int err = transport->check(address);
-    if (!err)
-        err = zu_socket_can_link(socket);
     if (!err)
         err = place_find(socket, &place);
     if (err)

@@ -5,27 +5,21 @@
  */
 #include "core/socket.h"
 
+#include <stdlib.h>
+
 #include "base/error.h"
 #include "mem/alloc.h"
+#include "wire/curve.h"
 #include "wire/null.h"
+#include "wire/plain.h"
 #include "wire/socket_type.h"
 
-/* The only place that names the mechanisms, by enum zu_security; NULL for one that is not built. */
-static const struct zu_mechanism_ops *const mechanisms[] = {[ZU_SECURITY_NULL] = &zu_null_mechanism};
-
-/* A socket that was told to authenticate must not talk without. */
-static const struct zu_mechanism_ops *mechanism_of(const struct zu_options *options)
-{
-    size_t count = sizeof mechanisms / sizeof *mechanisms;
-    return (size_t)options->mechanism < count ? mechanisms[options->mechanism] : NULL;
-}
-
-int zu_socket_can_link(const struct zu_socket *socket)
-{
-    const struct zu_options *options = &socket->options;
-    bool must_ask = options->zap_enforce_domain && options->zap_domain.size; /* and there is no handler to ask yet */
-    return mechanism_of(options) && !must_ask ? 0 : -ENOTSUP;
-}
+/* The only place that names the mechanisms: by enum zu_security, the client's side and the server's. */
+static const struct zu_mechanism_ops *const mechanisms[][2] = {
+    [ZU_SECURITY_NULL] = {&zu_null_mechanism, &zu_null_mechanism},
+    [ZU_SECURITY_PLAIN] = {&zu_plain_client_mechanism, &zu_plain_server_mechanism},
+    [ZU_SECURITY_CURVE] = {&zu_curve_client_mechanism, &zu_curve_server_mechanism},
+};
 
 static int live_get(void *context, int number, int64_t *ret_value)
 {
@@ -148,6 +142,37 @@ static void settings_sockopt(struct zu_sockopt *sockopt, const struct zu_options
     sockopt->busy_poll = options->busy_poll;
 }
 
+/* As zu_secrets_wipe gives it back. */
+static int secret_copy(struct zu_bytes *to, const struct zu_bytes *from)
+{
+    to->data = from->size ? malloc(from->size) : NULL;
+    if (from->size && !to->data)
+        return -ENOMEM;
+    if (from->size)
+        memcpy(to->data, from->data, from->size);
+    to->size = from->size;
+    return 0;
+}
+
+/* Who the socket is to peers, and who lets them in. */
+static int settings_security(struct zu_settings *settings, const struct zu_socket *socket)
+{
+    const struct zu_options *options = &socket->options;
+    struct zu_secrets *secrets = &settings->secrets;
+    settings->mechanism = mechanisms[options->mechanism][options->as_server != 0];
+    memcpy(secrets->public_key, options->curve_public_key, ZU_CURVE_KEY_SIZE);
+    memcpy(secrets->secret_key, options->curve_secret_key, ZU_CURVE_KEY_SIZE);
+    memcpy(secrets->server_key, options->curve_server_key, ZU_CURVE_KEY_SIZE);
+    int err = secret_copy(&secrets->username, &options->plain_username);
+    if (!err)
+        err = secret_copy(&secrets->password, &options->plain_password);
+    settings->waits = zu_guard_waits(options, &socket->admission);
+    if (err || !settings->waits)
+        return err;
+    settings->guard = zu_guard_new(options, &socket->admission, &socket->context->inproc);
+    return settings->guard ? 0 : -ENOMEM;
+}
+
 /* The types for which CONFLATE means something, a bit each. What SUB sends are subscriptions, all of which count. */
 static const uint32_t conflating_out = 1u << ZU_SOCKET_PUSH | 1u << ZU_SOCKET_PUB | 1u << ZU_SOCKET_DEALER;
 static const uint32_t conflating_in = 1u << ZU_SOCKET_PULL | 1u << ZU_SOCKET_SUB | 1u << ZU_SOCKET_DEALER;
@@ -161,7 +186,6 @@ struct zu_settings *zu_socket_settings(const struct zu_socket *socket)
     settings->socket_type = socket->type;
     settings->is_subscribed_to = socket->pattern.ops->is_subscribed_to;
     settings->starts_over = socket->pattern.ops->starts_over;
-    settings->mechanism = mechanism_of(options);
     settings->out_hwm = (uint64_t)options->send_hwm;
     settings->in_hwm = (uint64_t)options->recv_hwm;
     settings->frame_max = options->msg_size_max;
@@ -181,7 +205,8 @@ struct zu_settings *zu_socket_settings(const struct zu_socket *socket)
     settings->raw = socket->type == ZU_SOCKET_STREAM || options->pattern.router_raw;
     settings->ipv6 = options->ipv6;
     settings_sockopt(&settings->sockopt, options);
-    if (settings_bytes(settings, options) < 0 || settings_words(settings, socket) < 0) {
+    if (settings_bytes(settings, options) < 0 || settings_words(settings, socket) < 0 ||
+        settings_security(settings, socket) < 0) {
         zu_settings_unref(settings);
         return NULL;
     }

@@ -127,6 +127,8 @@ static struct zu_handshake *handshake_new(const struct zu_settings *settings)
         .properties = settings->properties,
         .properties_size = settings->properties_size,
         .message_size_max = settings->frame_max,
+        .secrets = &settings->secrets,
+        .waits = settings->waits,
         .raw = settings->raw,
     };
     zu_handshake_init(handshake, &config);
@@ -157,7 +159,7 @@ static bool is_breach(int err)
 }
 
 /* Why a handshake failed. As in libzmq, a breach of protocol that has no number of its own goes without. */
-static void tell_failure(struct zu_conn *conn, int err)
+void zu_conn_tell_failure(struct zu_conn *conn, int err)
 {
     const struct zu_handshake_failure *failure = &conn->handshake->failure;
     if (failure->auth_status)
@@ -173,8 +175,8 @@ static void tell_end(struct zu_conn *conn, int err)
 {
     if (!err || err == -ECANCELED)
         return;
-    if (!conn->ready)
-        tell_failure(conn, err);
+    if (!conn->ready && !conn->refusal)
+        zu_conn_tell_failure(conn, err);
     tell(conn, ZU_EVENT_DISCONNECTED, (uint64_t)conn->fd);
 }
 
@@ -285,6 +287,8 @@ void zu_conn_free(struct zu_conn *conn)
     }
     if (conn->large)
         zu_buf_unref(conn->large);
+    if (conn->held)
+        zu_buf_unref(conn->held);
     zu_home_fini(&conn->home);
     zu_free(conn, sizeof *conn);
 }
@@ -369,8 +373,11 @@ void zu_conn_close(struct zu_conn *conn, int err)
 {
     if (conn->closing)
         return;
+    if (conn->refusal)
+        err = conn->refusal;
     conn->closing = true;
     conn->err = err;
+    zu_conn_withdraw(conn);
     tell_end(conn, err);
     zu_conn_owe(conn);
     struct zu_timers *timers = &conn->shard->timers;

@@ -11,6 +11,7 @@
 #include "flow/pipe_feed.h"
 #include "io/shard.h"
 #include "link/codec.h"
+#include "link/guard.h"
 #include "link/settings.h"
 #include "link/transport.h"
 #include "wire/handshake.h"
@@ -61,8 +62,15 @@ struct zu_conn {
     struct zu_codec *codec;            /* once ready, where the pipes' bytes are not the wire's; else NULL */
     bool ready;                        /* the handshake has succeeded */
     bool handshake_timed_out;          /* by our timer */
+    int refusal;                       /* its last words, an ERROR, are on their way: why it ends behind them; else 0 */
+    struct zu_ask ask;                 /* whether the peer may come in */
+    bool asking;                       /* the answer is awaited: what arrives is held */
+    bool asking_now;                   /* within the guard's `ask`: who called it goes on himself */
+    bool denied;                       /* it has come, and was not yes */
+    struct zu_buf *held;               /* what has arrived meanwhile; NULL: nothing */
+    size_t held_size;                  /* octets of it */
     struct zu_timer handshake_timer;   /* HANDSHAKE_IVL */
-    struct zu_timer linger_timer;      /* after hanging up */
+    struct zu_timer linger_timer;      /* after hanging up, or last words */
 
     struct zu_op rx;                   /* receiving, by stream or into `large` */
     bool rx_streams;                   /* the last receive filled its buffer */
@@ -131,6 +139,20 @@ void zu_conn_sent(struct zu_op *op, int result, unsigned flags, struct zu_chunk 
 /* conn_recv.c: receives, if nothing is being received and there is room. */
 void zu_conn_recv(struct zu_conn *conn);
 void zu_conn_received(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk);
+/* conn_recv.c: the verdict has come: goes on with that, and with what was held. */
+void zu_conn_judged(struct zu_conn *conn);
+/* conn_guard.c: feeds the handshake, and asks when that waits: as zu_handshake_feed; what it used not is held or traffic. */
+int zu_conn_shake(struct zu_conn *conn, const uint8_t *bytes, size_t size, size_t *ret_used);
+/* Keeps a copy for later. -ENOMEM; -ENOBUFS: that is too much. */
+int zu_conn_hold(struct zu_conn *conn, const uint8_t *bytes, size_t size);
+/* Enough is held: nothing more is to be received. */
+bool zu_conn_holds_enough(const struct zu_conn *conn);
+/* The handshake has failed. 0: its ERROR goes out first, and the connection ends behind it; else `err`, to end now. */
+int zu_conn_refuse(struct zu_conn *conn, int err);
+/* It ends: the answer is not wanted any more. */
+void zu_conn_withdraw(struct zu_conn *conn);
+/* conn.c: events about why the handshake failed. */
+void zu_conn_tell_failure(struct zu_conn *conn, int err);
 /* conn_recv.c: the codec says what its peer cannot. */
 int zu_conn_codec_begin(struct zu_conn *conn);
 /* conn.c: after whatever begins or ends a handshake or a send. */

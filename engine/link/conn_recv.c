@@ -51,7 +51,7 @@ static bool is_worth_direct(const struct zu_conn *conn)
 
 void zu_conn_recv(struct zu_conn *conn)
 {
-    if (conn->rx.busy || conn->closing || conn->rx_paused || conn->rx_retry.place)
+    if (conn->rx.busy || conn->closing || conn->rx_paused || conn->rx_retry.place || zu_conn_holds_enough(conn))
         return;
     if (is_worth_direct(conn)) {
         recv_direct(conn);
@@ -220,11 +220,13 @@ static int traffic_coded(struct zu_conn *conn, struct zu_chunk *chunk, uint32_t 
 /* Takes over the chunk. */
 static int handshake(struct zu_conn *conn, struct zu_chunk *chunk, uint32_t from, uint32_t size)
 {
-    size_t used;
-    int done = zu_handshake_feed(conn->handshake, chunk->data + from, size, &used);
+    size_t used = 0;
+    int done = conn->asking ? 0 : zu_conn_shake(conn, chunk->data + from, size, &used);
+    if (done == 0 && used < size)
+        done = zu_conn_hold(conn, chunk->data + from + used, size - used);
     if (done < 0) {
         zu_chunk_unref(chunk);
-        return done;
+        return zu_conn_refuse(conn, done);
     }
     if (done == 1 && !zu_conn_become_ready(conn)) {
         zu_chunk_unref(chunk);
@@ -291,7 +293,7 @@ static void hold_back(struct zu_conn *conn)
     }
     if (conn->rx_paused)
         zu_heartbeat_heard(conn); /* from here on its silence is our doing */
-    if (conn->rx.busy && (conn->rx_paused || is_worth_direct(conn)))
+    if (conn->rx.busy && (conn->rx_paused || is_worth_direct(conn) || zu_conn_holds_enough(conn)))
         stop(conn);
 }
 
@@ -303,25 +305,55 @@ static void failed(struct zu_conn *conn, int result)
         zu_conn_close(conn, result ? result : -EPIPE);
 }
 
+static void after_arrival(struct zu_conn *conn, int err)
+{
+    if (zu_unlikely(conn->stage)) { /* what came before a fault is good */
+        int passed = zu_pipe_conflate_pass(conn->stage, conn->peer->in);
+        err = err ? err : passed;
+    }
+    if (zu_unlikely(err))
+        zu_conn_close(conn, err);
+    else
+        hold_back(conn);
+}
+
+void zu_conn_judged(struct zu_conn *conn)
+{
+    struct zu_buf *held = conn->held;
+    size_t size = conn->held_size, at = 0;
+    int err;
+    conn->held = NULL;
+    conn->held_size = 0;
+    do {
+        size_t step = size - at < ZU_RECEIVE_SIZE ? size - at : ZU_RECEIVE_SIZE;
+        struct zu_chunk *chunk = zu_chunk_new(ZU_CHUNK_RUNG_RECEIVE);
+        err = chunk ? 0 : -ENOMEM;
+        if (chunk && step)
+            memcpy(chunk->data + ZU_RECEIVE_HEADROOM, (uint8_t *)held->data + at, step);
+        if (chunk)
+            err = arrived(conn, step, chunk);
+        at += step;
+    } while (!err && !conn->closing && !conn->refusal && at < size);
+    if (held)
+        zu_buf_unref(held);
+    after_arrival(conn, err);
+    if (conn->closing)
+        zu_conn_settle(conn);
+    else
+        zu_conn_recv(conn);
+}
+
 void zu_conn_received(struct zu_op *op, int result, unsigned flags, struct zu_chunk *chunk)
 {
     (void)flags;
     struct zu_conn *conn = zu_container_of(op, struct zu_conn, rx);
-    if (conn->closing || (conn->leaving && result > 0)) {
+    if (conn->closing || ((conn->leaving || conn->refusal) && result > 0)) {
         if (chunk)
             zu_chunk_unref(chunk);
         if (!conn->closing)
             zu_heartbeat_heard(conn);
     } else if (zu_likely(result > 0)) {
-        int err = arrived(conn, (size_t)result, chunk);
-        if (zu_unlikely(conn->stage)) { /* what came before a fault is good */
-            int passed = zu_pipe_conflate_pass(conn->stage, conn->peer->in);
-            err = err ? err : passed;
-        }
-        if (zu_unlikely(err))
-            zu_conn_close(conn, err);
-        else
-            hold_back(conn);
+        after_arrival(conn, arrived(conn, (size_t)result, chunk));
     } else {
         if (chunk)
             zu_chunk_unref(chunk);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who decides whether a peer may come in. A connection whose handshake is WAITING asks its home's guard, if it has one; what
+ * Who decides whether a peer may come in. A connection whose handshake is WAITING asks the guard of its settings; what
  * stands behind (an allow-list, a callback, ZAP) is core's business.
  */
 #ifndef ZU_LINK_GUARD_H
@@ -26,6 +26,8 @@ struct zu_guard_ops {
     void (*ask)(struct zu_guard *guard, struct zu_ask *ask);
     /* The connection ends before the answer, which will not come. NULL `pending`: nothing to do. */
     void (*withdraw)(struct zu_guard *guard, struct zu_ask *ask);
+    /* Any thread: the last connection that could ask is gone. */
+    void (*free)(struct zu_guard *guard);
 };
 
 struct zu_guard {

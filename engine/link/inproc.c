@@ -229,6 +229,11 @@ static struct zu_inproc_bind *bound_find(struct zu_inproc *inproc, const char *n
     return NULL;
 }
 
+static bool is_one_of(const struct zu_inproc_bind *bind, uint32_t types)
+{
+    return !types || types >> bind->home.settings->socket_type & 1;
+}
+
 static void meet_waiting(struct zu_inproc *inproc, struct zu_inproc_bind *bind)
 {
     zu_list_each(link, after, &inproc->waiting)
@@ -298,7 +303,9 @@ static int connect_wait(struct zu_inproc *inproc, const char *name, const struct
     return 0;
 }
 
-int zu_inproc_connect(struct zu_inproc *inproc, const char *name, const struct zu_home *home, struct zu_peer **ret_peer)
+/* `types`: whom it must be; 0 for anybody, who may still be to come. */
+static int connect_to(struct zu_inproc *inproc, const char *name, uint32_t types, const struct zu_home *home,
+                      struct zu_peer **ret_peer)
 {
     struct zu_peer *near = zu_settings_peer_new(home->settings);
     struct zu_peer *other = near ? zu_peer_new_around(near->in, near->out) : NULL;
@@ -318,7 +325,11 @@ int zu_inproc_connect(struct zu_inproc *inproc, const char *name, const struct z
     (void)zu_peer_set_farewell(other, home->settings->disconnect.data, home->settings->disconnect.size);
     pthread_mutex_lock(&meeting);
     struct zu_inproc_bind *bind = bound_find(inproc, name);
-    int err = bind ? meet(near, home->box, other, &bind->home) : connect_wait(inproc, name, home, near, other);
+    int err = -ECONNREFUSED;
+    if (bind && is_one_of(bind, types))
+        err = meet(near, home->box, other, &bind->home);
+    else if (!types)
+        err = connect_wait(inproc, name, home, near, other);
     pthread_mutex_unlock(&meeting);
     if (err) {
         zu_peer_abandon(near);
@@ -328,6 +339,22 @@ int zu_inproc_connect(struct zu_inproc *inproc, const char *name, const struct z
     }
     *ret_peer = near;
     return 0;
+}
+
+int zu_inproc_connect(struct zu_inproc *inproc, const char *name, const struct zu_home *home, struct zu_peer **ret_peer)
+{
+    return connect_to(inproc, name, 0, home, ret_peer);
+}
+
+int zu_inproc_reach(struct zu_inproc *inproc, const char *name, uint32_t types, const struct zu_home *home,
+                    struct zu_peer **ret_peer)
+{
+    /* First without making anything: mostly nobody is there. */
+    pthread_mutex_lock(&meeting);
+    struct zu_inproc_bind *bind = bound_find(inproc, name);
+    bool is_there = bind && is_one_of(bind, types);
+    pthread_mutex_unlock(&meeting);
+    return is_there ? connect_to(inproc, name, types, home, ret_peer) : -ECONNREFUSED;
 }
 
 void zu_inproc_lock(void)

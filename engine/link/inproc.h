@@ -32,6 +32,13 @@ void zu_inproc_unbind(struct zu_inproc_bind *bind);
  */
 int zu_inproc_connect(struct zu_inproc *inproc, const char *name, const struct zu_home *home, struct zu_peer **ret_peer);
 
+/*
+ * The same for who does not wait: -ECONNREFUSED unless a socket of one of `types`, a bit each, is bound there now. The
+ * near side need not be a socket; nothing but `socket`, `events`, `box` and `settings` of its home is looked at.
+ */
+int zu_inproc_reach(struct zu_inproc *inproc, const char *name, uint32_t types, const struct zu_home *home,
+                    struct zu_peer **ret_peer);
+
 /* Applies new limits of the peer's socket, and tells the other one's share. False: it is no inproc peer. */
 bool zu_inproc_set_hwm(struct zu_peer *peer, uint64_t out_hwm, uint64_t in_hwm);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "flow/pipe_conflate.h"
+#include "link/guard.h"
 #include "mem/alloc.h"
 
 struct zu_proxy *zu_proxy_new(const char *address, const struct zu_socks_login *login)
@@ -78,6 +79,9 @@ void zu_settings_unref(struct zu_settings *settings)
     /* acq_rel: every holder's last look happens before the memory goes. */
     if (atomic_fetch_sub_explicit(&settings->refs, 1, memory_order_acq_rel) != 1)
         return;
+    if (settings->guard)
+        settings->guard->ops->free(settings->guard);
+    zu_secrets_wipe(&settings->secrets);
     zu_accept_filter_clear(&settings->tcp_accept);
     zu_ipc_filter_clear_all(&settings->ipc_accept);
     if (settings->proxy)

@@ -32,12 +32,17 @@ struct zu_proxy {
 /* ROUTER_NOTIFY bits. */
 enum { ZU_NOTIFY_CONNECT = 1, ZU_NOTIFY_DISCONNECT = 2 };
 
+struct zu_guard;
+
 struct zu_settings {
     _Atomic unsigned refs;                    /* endpoint, its connections; acq_rel drop */
     unsigned socket_type;                     /* ours, for the handshake */
     bool is_subscribed_to;                    /* subscriptions that peers send are records for the socket */
     bool starts_over;                         /* a peer's new connection begins at the socket's mark: flow/subscription.h */
     const struct zu_mechanism_ops *mechanism; /* the only one that is accepted */
+    struct zu_secrets secrets;                /* the mechanism's; wiped with this */
+    bool waits;                               /* peers come in by verdict alone */
+    struct zu_guard *guard;                   /* who gives it; owned; NULL: nobody, and who waits is refused */
     uint8_t routing_id[ZU_ROUTING_ID_MAX];    /* told to peers */
     size_t routing_id_size;                   /* octets of it */
     uint8_t *properties;                      /* application metadata, encoded; owned */
