@@ -78,7 +78,7 @@ static size_t feed_some(struct zu_pipe *pipe, struct chance *chance, const uint8
         memcpy((uint8_t *)(*large)->data + *large_have, bytes, step);
         *large_have += step;
         if (*large_have == *large_size) {
-            zu_pipe_large_end(pipe, *large, *large_size);
+            zu_pipe_large_end(pipe, *large, (*large)->data, *large_size);
             *large = NULL;
         }
         return step;
