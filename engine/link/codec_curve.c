@@ -178,7 +178,7 @@ static int gather_add(struct codec_curve *codec, const uint8_t *bytes, size_t si
 /* The gathered frame is whole. */
 static int gather_deliver(struct codec_curve *codec, struct zu_delivery *delivery)
 {
-    struct zu_frame_head head;
+    struct zu_frame_head head = {0};
     uint8_t *at = codec->gather->data;
     unsigned flags;
     (void)zu_frame_decode(at, codec->have, &head); /* for the second time */

@@ -34,10 +34,10 @@ struct stream_head {
     uint8_t octets[HEAD_SIZE]; /* as many of them as the message needs; the authenticator's key first */
 };
 
+/* Nothing of libsodium that must be begun: who made the key has begun it. */
 static void prepare(struct zu_curve_session *session)
 {
     static const uint8_t of_client[17] = "CurveZMQMESSAGEC", of_server[17] = "CurveZMQMESSAGES";
-    (void)sodium_init(); /* done before, by who made the key */
     crypto_core_hsalsa20(session->out_key, session->is_server ? of_server : of_client, session->key, NULL);
     crypto_core_hsalsa20(session->in_key, session->is_server ? of_client : of_server, session->key, NULL);
     session->is_prepared = true;
