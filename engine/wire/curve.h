@@ -28,10 +28,10 @@ bool zu_curve_session_take(struct zu_handshake *hs, struct zu_curve_session *ret
 /*
  * Flags are a frame's: ZU_FRAME_MORE, ZU_FRAME_COMMAND.
  *
- * Makes a MESSAGE of the `size` octets at `out` + ZU_CURVE_MESSAGE_LEAD, in place, and fills in the lead: the body of the
- * outer frame, size + ZU_CURVE_MESSAGE_LEAD octets. -EPROTO when the nonces are used up.
+ * Makes a MESSAGE of the payload: at `out` the body of the outer frame, size + ZU_CURVE_MESSAGE_LEAD octets. The payload
+ * may lie where it is sealed, at `out` + ZU_CURVE_MESSAGE_LEAD, or apart. -EPROTO when the nonces are used up.
  */
-int zu_curve_seal(struct zu_curve_session *session, unsigned flags, uint8_t *out, size_t size);
+int zu_curve_seal(struct zu_curve_session *session, unsigned flags, uint8_t *out, const uint8_t *payload, size_t size);
 /*
  * Opens a MESSAGE in place: its payload is then at body + ZU_CURVE_MESSAGE_LEAD, size - ZU_CURVE_MESSAGE_LEAD octets.
  * -EPROTO with *ret_detail: malformed, an old nonce, not authentic, unknown flags. Nothing of a MESSAGE that fails is to be used.

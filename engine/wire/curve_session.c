@@ -49,23 +49,19 @@ static void stream_begin(struct stream_head *head, const uint8_t *nonce, const u
     crypto_stream_salsa20(head->octets, made, nonce, key);
 }
 
-static void add(uint8_t *text, const uint8_t *stream, size_t size)
+/* Turns a payload of `size` octets into the other kind of text, in place or elsewhere. */
+static void stream_add(const struct stream_head *head, const uint8_t *nonce, const uint8_t *key, uint8_t *to,
+                       const uint8_t *from, size_t size)
 {
-    for (size_t i = 0; i < size; i++)
-        text[i] ^= stream[i];
-}
-
-/* Turns the text of a message of `size` octets into the other kind of text. */
-static void stream_add(const struct stream_head *head, const uint8_t *nonce, const uint8_t *key, uint8_t *message,
-                       size_t size)
-{
-    size_t first = size < HEAD_SIZE ? size : HEAD_SIZE;
-    add(message + TEXT_AT, head->octets + TEXT_AT, first - TEXT_AT);
+    enum { FIRST_MAX = HEAD_SIZE - ZU_CURVE_MESSAGE_LEAD };
+    size_t first = size < FIRST_MAX ? size : FIRST_MAX;
+    for (size_t i = 0; i < first; i++)
+        to[i] = from[i] ^ head->octets[ZU_CURVE_MESSAGE_LEAD + i];
     if (first < size)
-        crypto_stream_salsa20_xor_ic(message + first, message + first, size - first, nonce, HEAD_SIZE / BLOCK_SIZE, key);
+        crypto_stream_salsa20_xor_ic(to + first, from + first, size - first, nonce, HEAD_SIZE / BLOCK_SIZE, key);
 }
 
-int zu_curve_seal(struct zu_curve_session *session, unsigned flags, uint8_t *out, size_t size)
+int zu_curve_seal(struct zu_curve_session *session, unsigned flags, uint8_t *out, const uint8_t *payload, size_t size)
 {
     if (zu_unlikely(session->out_nonce == UINT64_MAX))
         return -EPROTO;
@@ -74,12 +70,12 @@ int zu_curve_seal(struct zu_curve_session *session, unsigned flags, uint8_t *out
     uint64_t nonce = htobe64(session->out_nonce++);
     memcpy(out, name, sizeof name);
     memcpy(out + NONCE_AT, &nonce, sizeof nonce);
-    out[TEXT_AT] = (uint8_t)((flags & ZU_FRAME_MORE ? FLAG_MORE : 0) | (flags & ZU_FRAME_COMMAND ? FLAG_COMMAND : 0));
     struct stream_head head;
-    size_t whole = ZU_CURVE_MESSAGE_LEAD + size;
-    stream_begin(&head, out + NONCE_AT, session->out_key, whole);
-    stream_add(&head, out + NONCE_AT, session->out_key, out, whole);
-    crypto_onetimeauth_poly1305(out + AUTH_AT, out + TEXT_AT, whole - TEXT_AT, head.octets);
+    stream_begin(&head, out + NONCE_AT, session->out_key, ZU_CURVE_MESSAGE_LEAD + size);
+    unsigned wire_flags = (flags & ZU_FRAME_MORE ? FLAG_MORE : 0) | (flags & ZU_FRAME_COMMAND ? FLAG_COMMAND : 0);
+    out[TEXT_AT] = (uint8_t)(wire_flags ^ head.octets[TEXT_AT]);
+    stream_add(&head, out + NONCE_AT, session->out_key, out + ZU_CURVE_MESSAGE_LEAD, payload, size);
+    crypto_onetimeauth_poly1305(out + AUTH_AT, out + TEXT_AT, 1 + size, head.octets);
     return 0;
 }
 
@@ -107,11 +103,12 @@ int zu_curve_open(struct zu_curve_session *session, uint8_t *body, size_t size, 
     stream_begin(&head, body + NONCE_AT, session->in_key, size);
     if (zu_unlikely(crypto_onetimeauth_poly1305_verify(body + AUTH_AT, body + TEXT_AT, size - TEXT_AT, head.octets) != 0))
         return refuse(ZU_PROTOCOL_ERROR_CRYPTOGRAPHIC, ret_detail);
-    stream_add(&head, body + NONCE_AT, session->in_key, body, size);
     session->in_nonce = nonce;
-    unsigned flags = body[TEXT_AT];
+    unsigned flags = body[TEXT_AT] ^ head.octets[TEXT_AT];
     if (zu_unlikely(flags & ~(unsigned)(FLAG_MORE | FLAG_COMMAND)))
         return refuse(ZU_PROTOCOL_ERROR_MALFORMED_MESSAGE, ret_detail);
+    uint8_t *payload = body + ZU_CURVE_MESSAGE_LEAD;
+    stream_add(&head, body + NONCE_AT, session->in_key, payload, payload, size - ZU_CURVE_MESSAGE_LEAD);
     *ret_flags = (flags & FLAG_MORE ? ZU_FRAME_MORE : 0) | (flags & FLAG_COMMAND ? ZU_FRAME_COMMAND : 0);
     return 0;
 }
