@@ -7,12 +7,12 @@
  *      ZURING_SEEDS=n    how many, from ZURING_FIRST on
  */
 #include <criterion/criterion.h>
-#include <sodium.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "io/sim_net.h"
 #include "sim_codec.h"
+#include "sim_keys.h"
 #include "sim_letter.h"
 
 #ifndef __has_feature
@@ -96,44 +96,6 @@ static void plan_make(struct plan *plan)
     zu_codec_extra = plan->coded ? &sim_codec : NULL;
     /* Seldom: a handshake is a millisecond of work. A PAIR that refuses does so before a client knows it has met it. */
     plan->curve = below(6) == 0 && !plan->coded && plan->topology < 2;
-}
-
-/* --- keys, from the seed as all else --- */
-
-static const char *chance_name(void)
-{
-    return "chance";
-}
-
-static uint32_t chance_random(void)
-{
-    return (uint32_t)chance_next(&world.chance);
-}
-
-static void chance_buf(void *buf, size_t size)
-{
-    for (uint8_t *at = buf; size > 0; size--)
-        *at++ = (uint8_t)(chance_next(&world.chance) >> 32);
-}
-
-static void keys_set(struct zu_socket *socket, bool is_server)
-{
-    static struct randombytes_implementation chance = {
-        .implementation_name = chance_name, .random = chance_random, .buf = chance_buf};
-    static uint8_t server_key[crypto_box_PUBLICKEYBYTES], secret_key[crypto_box_SECRETKEYBYTES], key[sizeof server_key];
-    randombytes_set_implementation(&chance);
-    CHECK(sodium_init() >= 0, "libsodium does not start");
-    crypto_box_seed_keypair(server_key, secret_key, (const uint8_t *)"a seed of so many octets, thirty-2");
-    memcpy(key, server_key, sizeof key);
-    if (is_server) {
-        static const int on = 1;
-        CHECK(zu_socket_set(socket, ZU_OPT_CURVE_SERVER, &on, sizeof on) == 0, "server");
-    } else {
-        crypto_box_keypair(key, secret_key);
-        CHECK(zu_socket_set(socket, ZU_OPT_CURVE_SERVERKEY, server_key, sizeof server_key) == 0, "server's key");
-    }
-    CHECK(zu_socket_set(socket, ZU_OPT_CURVE_PUBLICKEY, key, sizeof key) == 0, "public key");
-    CHECK(zu_socket_set(socket, ZU_OPT_CURVE_SECRETKEY, secret_key, sizeof secret_key) == 0, "secret key");
 }
 
 /* --- what applications do to their sockets --- */
