@@ -20,6 +20,7 @@ static const struct args_field fields[] = {
     {"peers", args_store_unsigned, AT(peers), 1, CREW_MAX - 1},
     {"sockets", args_store_unsigned, AT(sockets), 1, 10000},
     {"prefixes", args_store_unsigned, AT(prefixes), 0, 1000000},
+    {"curve", args_store_flag, AT(curve), 0, 0},
     {"stalled", args_store_flag, AT(stalled), 0, 0},
     {"timeout", args_store_unsigned, AT(timeout_s), 1, 3600},
 };

@@ -20,6 +20,7 @@ struct bench_options {
     unsigned peers;        /* sockets on the many side of fanin and fanout */
     unsigned sockets;      /* of each role that is not the hub, in crowds */
     unsigned prefixes;     /* of each subscriber; 0: everything */
+    bool curve;            /* connections are encrypted; zbench only */
     bool stalled;          /* one of the subscribers does not read */
     unsigned timeout_s;    /* a run that lasts longer has failed */
 };

@@ -5,6 +5,7 @@
 #include "stage.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -55,6 +56,29 @@ static void warm_receive(struct stage *stage, struct channel *channel, unsigned 
     channel_set(channel, ZMQ_RCVTIMEO, stage->shape->deadline_ms);
 }
 
+static void key_set(const struct channel *channel, int option, const char *key)
+{
+    if (zmq_setsockopt(channel->socket, option, key, strlen(key)) < 0)
+        crew_fail("zmq_setsockopt %d: %s", option, zmq_strerror(errno));
+}
+
+/* Keys of this run alone: the hub is the server, and knows none of its clients. */
+static void curve_set(struct stage *stage, struct channel *channel, bool is_hub)
+{
+    char public_key[41], secret_key[41];
+
+    if (zmq_curve_keypair(public_key, secret_key) < 0)
+        crew_fail("zmq_curve_keypair: %s", zmq_strerror(errno));
+    key_set(channel, ZMQ_CURVE_SECRETKEY, secret_key);
+    if (is_hub) {
+        channel_set(channel, ZMQ_CURVE_SERVER, 1);
+        memcpy(stage->server_key, public_key, sizeof(public_key));
+    } else {
+        key_set(channel, ZMQ_CURVE_PUBLICKEY, public_key);
+        key_set(channel, ZMQ_CURVE_SERVERKEY, stage->server_key);
+    }
+}
+
 void stage_role(struct crew *crew, unsigned index)
 {
     struct stage *stage = (struct stage *)crew;
@@ -67,11 +91,15 @@ void stage_role(struct crew *crew, unsigned index)
     channel_open(&channel, library_context(), is_hub ? shape->hub_type : shape->spoke_type,
                  channel_api_find(options->api), options->size, options->hwm);
     if (is_hub) {
+        if (options->curve)
+            curve_set(stage, &channel, true);
         library_describe(&stage->library);
         stage->hwm = hwm_get(&channel);
         library_bind(channel.socket, stage->endpoint, sizeof(stage->endpoint));
     }
     crew_meet(crew);
+    if (!is_hub && options->curve)
+        curve_set(stage, &channel, false);
     if (!is_hub && zmq_connect(channel.socket, stage->endpoint) < 0)
         crew_fail("zmq_connect %s: %s", stage->endpoint, zmq_strerror(errno));
     if (is_hub == shape->hub_sends)

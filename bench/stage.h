@@ -18,6 +18,7 @@ struct stage {
     const struct stage_case *shape;      /* who does what */
     char endpoint[256];                  /* where the hub is bound; written before the first meeting */
     struct library library;              /* the one measured, from the hub */
+    char server_key[41];                 /* CURVE: the hub's public key; written before the first meeting */
     int hwm;                             /* ZMQ_RCVHWM, from the hub */
     _Atomic uint64_t warm_sent;          /* warm-up messages sent */
     _Atomic uint64_t warm_got;           /* and received */

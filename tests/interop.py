@@ -26,7 +26,7 @@ import zlib
 
 TYPES = {"PAIR": 0, "PUB": 1, "SUB": 2, "REQ": 3, "REP": 4, "DEALER": 5, "ROUTER": 6, "PULL": 7, "PUSH": 8, "XPUB": 9,
          "XSUB": 10}
-SUBSCRIBE, UNSUBSCRIBE = 6, 7
+SUBSCRIBE, UNSUBSCRIBE, XPUB_WELCOME_MSG = 6, 7, 72
 LINGER, LAST_ENDPOINT, SNDHWM, RCVMORE, RCVTIMEO, SNDTIMEO = 17, 32, 23, 13, 27, 28
 ROUTING_ID, ROUTER_MANDATORY = 5, 33
 SNDMORE = 2
@@ -42,17 +42,49 @@ def payload(size, seed):
     return ((BLOCK[offset:] + BLOCK[:offset]) * (size // MIB + 1))[:size]
 
 
-def messages(most):
+def messages(most=64 * MIB):
     """What is sent: single frames around every limit, then messages of several parts, then many small ones."""
-    sizes = [0, 1, 33, 34, 255, 256, 4095, 4096, 4097, 65535, 65536, 65537, MIB, 3 * MIB + 1, 64 * MIB]
-    shapes = [[size] for size in sizes if size <= most]
+    sizes = [0, 1, 33, 34, 255, 256, 4095, 4096, 4097, 65535, 65536, 65537, MIB, 3 * MIB + 1, 16 * MIB, 64 * MIB]
+    shapes = [[size] for size in sizes if size <= min(most, security.most)]
     shapes += [[5, 0, 300], [0, 0], [70000, 1, 70000], [1] * 50, [4097] * 5]
-    shapes += [[size % 100] for size in range(2000)]
+    shapes += [[size % 100] for size in range(security.many)]
     return [[payload(size, n + i) for i, size in enumerate(shape)] for n, shape in enumerate(shapes)]
 
 
 def digest(parts):
     return " ".join(f"{len(part)}:{zlib.crc32(part):08x}" for part in parts)
+
+
+# --- what interop_security.py replaces ---
+
+class Unsecured:
+    """How both sides of a case are secured: here not at all."""
+
+    most = 64 * MIB  # the largest message
+    many = 2000  # how many small ones
+    word = "{}"  # what the process with the drop-in is told
+
+    def around(self, _context):
+        """Lasts as long as stock libzmq's context."""
+        return contextlib.nullcontext()
+
+    def stock(self, _socket):
+        """Before it binds or connects."""
+
+    def peer(self, _library, _context, _handle, _word):
+        """The same for the drop-in's, in its process."""
+
+
+security = Unsecured()
+
+
+@contextlib.contextmanager
+def stock_socket(kind):
+    import zmq
+    with zmq.Context() as context, security.around(context), context.socket(getattr(zmq, kind)) as stock:
+        stock.linger, stock.rcvtimeo, stock.sndtimeo = 0, WAIT_MS, WAIT_MS
+        security.stock(stock)
+        yield stock
 
 
 # --- dialogues: one asks, the other one sends back what it got ---
@@ -192,7 +224,7 @@ def peer_requests(library, handle):
 PUBSUB = {"PUB": peer_publishes, "SUB": peer_subscribes, "XPUB": peer_answers, "XSUB": peer_requests}
 
 
-def peer(path, kind, role, endpoint, job, count):
+def peer(path, kind, role, endpoint, job, count, word):
     """Binds or connects, says where, then sends `messages`, or tells what it receives, or does both in turn."""
     library = Library(path)
     context = ctypes.c_void_p(library.zmq.zmq_ctx_new())
@@ -201,12 +233,13 @@ def peer(path, kind, role, endpoint, job, count):
         library.name(handle, ZURING_NAME)
     if kind == "ROUTER":
         library.set(handle, ROUTER_MANDATORY, 1)
+    security.peer(library, context, handle, word)
     library.call("zmq_" + role, handle, endpoint.encode())
     print(library.endpoint(handle), flush=True)
     if "pubsub" in job:
         PUBSUB[kind](library, handle)
         count = 0
-    out = messages(64 * MIB) if "ask" not in job else messages(MIB)
+    out = messages() if "ask" not in job else messages(MIB)
     for n in range(int(count)):
         if job.startswith("ask"):
             before = ask_before(kind, job[4:])
@@ -228,8 +261,8 @@ def peer(path, kind, role, endpoint, job, count):
 
 @contextlib.contextmanager
 def peer_process(library, kind, role, endpoint, job, count):
-    with subprocess.Popen([sys.executable, __file__, "--peer", library, kind, role, endpoint, job, str(count)],
-                          text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, sys.argv[0], "--peer", library, kind, role, endpoint, job, str(count),
+                           security.word], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             yield process, process.stdout.readline().strip()
             process.stdin.close()
@@ -245,11 +278,8 @@ OTHER = {"PUSH": "PULL", "PULL": "PUSH", "PAIR": "PAIR"}
 
 def stock_case(library, kind, role, endpoint, job):
     """The drop-in as `kind`, by `role`, with `job`, against stock libzmq on the other side."""
-    import zmq
-    out = messages(64 * MIB)
-    n = -1
-    with zmq.Context() as context, context.socket(getattr(zmq, OTHER[kind])) as stock:
-        stock.linger, stock.rcvtimeo, stock.sndtimeo = 0, WAIT_MS, WAIT_MS
+    out = messages()
+    with stock_socket(OTHER[kind]) as stock:
         if role == "connect":
             stock.bind(endpoint)
             endpoint = stock.last_endpoint.decode().rstrip("\0")
@@ -268,11 +298,9 @@ def stock_case(library, kind, role, endpoint, job):
 
 def stock_dialogue(library, kind, role, endpoint, asks, other):
     """The drop-in as `kind` asks, or answers, stock libzmq as `other`: parts of 0 octets to 1 MiB there and back."""
-    import zmq
     out = messages(MIB)[:200]
     job = f"ask-{other}" if asks else "echo"
-    with zmq.Context() as context, context.socket(getattr(zmq, other)) as stock:
-        stock.linger, stock.rcvtimeo, stock.sndtimeo = 0, WAIT_MS, WAIT_MS
+    with stock_socket(other) as stock:
         stock.routing_id = STOCK_NAME
         if other == "ROUTER":
             stock.router_mandatory = True
@@ -296,10 +324,9 @@ def stock_dialogue(library, kind, role, endpoint, asks, other):
 
 def stock_stream(library, role, endpoint):
     """The same without waiting for each message: batches on both sides, in both directions at once."""
-    import zmq
     out = messages(3 * MIB + 1)[-2000:]
-    with zmq.Context() as context, context.socket(zmq.PUSH) as stock:
-        stock.linger, stock.sndtimeo = -1, WAIT_MS
+    with stock_socket("PUSH") as stock:
+        stock.linger = -1
         if role == "connect":
             stock.bind(endpoint)
             endpoint = stock.last_endpoint.decode().rstrip("\0")
@@ -314,11 +341,9 @@ def stock_stream(library, role, endpoint):
 
 @contextlib.contextmanager
 def stock_and_peer(library, kind, other, role, endpoint):
-    import zmq
-    with zmq.Context() as context, context.socket(getattr(zmq, other)) as stock:
-        stock.linger, stock.rcvtimeo, stock.sndtimeo = 0, WAIT_MS, WAIT_MS
+    with stock_socket(other) as stock:
         if other == "XPUB":
-            stock.setsockopt(zmq.XPUB_WELCOME_MSG, b"welcome")
+            stock.setsockopt(XPUB_WELCOME_MSG, b"welcome")
         if role == "connect":
             stock.bind(endpoint)
             endpoint = stock.last_endpoint.decode().rstrip("\0")
@@ -516,7 +541,7 @@ def script_receives(library, dialect, role):
     shake, _, get = DIALECTS[dialect]
     with connected(library, "PUSH", role, "send", count) as (_, connection):
         shake(connection, "PULL")
-        for n, parts in enumerate(messages(64 * MIB)[:count]):
+        for n, parts in enumerate(messages()[:count]):
             for i, part in enumerate(parts):
                 flags, body = get(connection)
                 assert flags == (i + 1 < len(parts)) and body == part, f"message {n}, part {i}"
@@ -531,7 +556,7 @@ def script_converses(library, dialect, role):
             for octet in b"".join(put(part, more=i + 1 < len(parts)) for i, part in enumerate(parts)):
                 connection.sendall(bytes([octet]))
             assert process.stdout.readline().strip() == digest(parts), f"message {n}"
-            expected = messages(64 * MIB)[n]
+            expected = messages()[n]
             assert [get(connection)[1] for _ in expected] == expected, f"message {n}"
 
 
@@ -571,7 +596,7 @@ def stock_cases(library, folder):
                library, kind, role, endpoint, asks, other)
 
 
-def main():
+def main(cases=cases):
     library = os.path.realpath(sys.argv[1]) if "/" in sys.argv[1] else sys.argv[1]
     passed = failed = 0
     with tempfile.TemporaryDirectory() as folder:

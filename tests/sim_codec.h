@@ -83,7 +83,7 @@ static inline int sim_codec_body(struct sim_codec *codec, const uint8_t *at, siz
     }
     codec->have += size;
     if (!err && codec->buf && codec->have == codec->size) {
-        err = delivery->buf(delivery, codec->head[0], codec->buf, codec->size);
+        err = delivery->buf(delivery, codec->head[0], codec->buf, codec->buf->data, codec->size);
         if (!err)
             codec->buf = NULL;
     }

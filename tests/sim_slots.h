@@ -93,6 +93,8 @@ static inline void plan_make(struct plan *plan)
         zu_codec_extra = sim_old(below(2) ? ZU_WIRE_1_0 : ZU_WIRE_2_0);
         plan->heartbeat_ms = 0; /* these know of none */
     }
+    /* Seldom: a handshake is a millisecond of work. A PAIR that refuses does so before a client knows it has met it. */
+    plan->curve = below(6) == 0 && !plan->coded && plan->topology < 2;
 }
 
 /* --- what applications do to their sockets --- */

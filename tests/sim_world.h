@@ -46,6 +46,7 @@ struct plan {
     int connect_timeout_ms;      /* 0: none */
     bool immediate;              /* no pipe before there is a connection */
     bool coded;                  /* all connections have a codec */
+    bool curve;                  /* who binds is a server of CURVE, who connects a client; where the test minds it */
 };
 
 /* One life of a socket. */

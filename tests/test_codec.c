@@ -3,20 +3,9 @@
 
 #include <criterion/criterion.h>
 
-#include "flow.h"
+#include "codec_kit.h"
 #include "flow/record.h"
 #include "wire/socket_type.h"
-
-enum { WIRE_MAX = 1 << 23, HELD_MAX = 60 };
-
-/* What went over the wire, or was delivered. */
-struct bytes {
-    uint8_t *data;
-    size_t size;
-};
-
-static struct ear ear;
-static struct zu_pipe *out;
 
 static struct zu_codec *codec_make(enum zu_wire_version version, unsigned type, uint32_t epoch)
 {
@@ -25,40 +14,6 @@ static struct zu_codec *codec_make(enum zu_wire_version version, unsigned type, 
     struct zu_codec *codec = zu_codec_new(&which, &err);
     cr_assert(codec != NULL && err == 0);
     return codec;
-}
-
-static void begin(void)
-{
-    ear_init(&ear);
-    out = zu_pipe_new(0);
-    zu_pipe_set_reader(out, &ear.box, &ear.note);
-    zu_pipe_set_writer(out, &ear.box, &ear.note);
-}
-
-static void end(void)
-{
-    zu_pipe_end(out);
-    zu_pipe_leave(out);
-}
-
-/* The kernel takes at most `most` bytes of what there is to send. False: nothing is. */
-static bool step(struct zu_codec *codec, size_t most, struct bytes *wire)
-{
-    size_t none = 0, taken = 0;
-    int got = zu_codec_fill(codec, out, NULL, &none, ZU_GATHER_STAY_AWAKE);
-    cr_assert_geq(got, 0);
-    if (!got)
-        return false;
-    const struct zu_batch *batch = &codec->batch;
-    for (unsigned i = batch->first; i < batch->count && taken < most; i++) {
-        size_t size = batch->pieces[i].iov_len < most - taken ? batch->pieces[i].iov_len : most - taken;
-        cr_assert_leq(wire->size + size, (size_t)WIRE_MAX);
-        memcpy(wire->data + wire->size, batch->pieces[i].iov_base, size);
-        wire->size += size;
-        taken += size;
-    }
-    zu_codec_sent(codec, out, taken);
-    return true;
 }
 
 static void expect_wire(struct zu_codec *codec, const void *bytes, size_t size)
@@ -211,42 +166,6 @@ Test(codec, control_frames_go_between_messages)
 
 /* --- decoding --- */
 
-struct collection {
-    struct zu_delivery base;
-    struct bytes bytes; /* what was delivered */
-};
-
-static int collect(struct zu_delivery *base, const uint8_t *bytes, size_t size)
-{
-    struct bytes *to = &((struct collection *)base)->bytes;
-    cr_assert_leq(to->size + size, (size_t)WIRE_MAX);
-    memcpy(to->data + to->size, bytes, size);
-    to->size += size;
-    return 0;
-}
-
-static int collect_chunk(struct zu_delivery *base, struct zu_chunk *chunk, uint32_t from, uint32_t size)
-{
-    collect(base, chunk->data + from, size);
-    zu_chunk_unref(chunk);
-    return 0;
-}
-
-static struct collection collection_make(void)
-{
-    return (struct collection){.base = {.bytes = collect, .chunk = collect_chunk}, .bytes.data = malloc(WIRE_MAX)};
-}
-
-static int decode(struct zu_codec *codec, const void *bytes, size_t size, struct collection *to)
-{
-    struct zu_chunk *chunk = zu_chunk_new(ZU_CHUNK_RUNG_RECEIVE);
-    cr_assert_leq(size, (size_t)ZU_RECEIVE_SIZE);
-    memcpy(chunk->data + ZU_RECEIVE_HEADROOM, bytes, size);
-    int err = codec->ops->decode(codec, chunk, ZU_RECEIVE_HEADROOM, (uint32_t)size, &to->base);
-    zu_chunk_unref(chunk);
-    return err;
-}
-
 Test(codec, v1_refuses_a_length_of_0_behind_what_is_good)
 {
     static const struct {
@@ -302,75 +221,13 @@ Test(codec, raw_makes_a_message_of_what_comes_and_bytes_of_messages)
 
 /* --- there and back --- */
 
-static uint8_t octet(uint64_t message, size_t n)
+static void v1_pair(struct zu_codec **ret_from, struct zu_codec **ret_to)
 {
-    return (uint8_t)(message * 31 + n);
+    *ret_from = codec_make(ZU_WIRE_1_0, ZU_SOCKET_PUSH, 2);
+    *ret_to = codec_make(ZU_WIRE_1_0, ZU_SOCKET_PULL, 1);
 }
 
-static void write_random(struct chance *chance, uint64_t message)
-{
-    static const size_t sizes[] = {1, 300, 253, 256, 5000, 30000};
-    static uint8_t body[30000];
-    for (uint64_t part = 1 + (chance_below(chance, 4) == 0) * chance_below(chance, 5); part > 0; part--) {
-        size_t size = chance_below(chance, sizes[chance_below(chance, 6)] + 1);
-        for (size_t i = 0; i < size; i++)
-            body[i] = octet(message, i);
-        cr_assert_eq(zu_pipe_write(out, body, size, part > 1), 0);
-    }
-}
-
-/* Checks the whole messages among what was delivered; returns how many there are from number `first` on. */
-static uint64_t check_delivered(const struct bytes *bytes, uint64_t first)
-{
-    uint64_t message = first;
-    struct zu_frame_head head;
-    for (size_t at = 0; zu_frame_decode(bytes->data + at, bytes->size - at, &head) == 1;) {
-        at += head.head_size;
-        if (head.size > bytes->size - at)
-            break;
-        for (size_t i = 0; i < head.size; i++)
-            cr_assert_eq(bytes->data[at + i], octet(message, i), "message %llu", (unsigned long long)message);
-        at += head.size;
-        message += !(head.flags & ZU_FRAME_MORE);
-    }
-    return message - first;
-}
-
-/* Short sends, pieces of every size, connections that end anywhere: nothing is lost, doubled or out of order. */
 Test(codec, v1_over_connections_that_end)
 {
-    struct chance chance = chance_new("v1");
-    uint64_t written = 0, delivered = 0;
-    begin();
-    for (int connection = 0; connection < 200; connection++) {
-        struct zu_codec *from = codec_make(ZU_WIRE_1_0, ZU_SOCKET_PUSH, 2), *to = codec_make(ZU_WIRE_1_0, ZU_SOCKET_PULL, 1);
-        struct bytes wire = {.data = malloc(WIRE_MAX)};
-        struct collection got = collection_make();
-        size_t heard = 0;
-        bool is_last = connection == 199;
-        uint64_t turns = is_last ? UINT64_MAX : 1 + chance_below(&chance, 60);
-        for (; turns > 0; turns--) {
-            for (uint64_t n = chance_below(&chance, 8); n > 0 && !is_last && zu_pipe_count(out).held < HELD_MAX; n--)
-                write_random(&chance, written++);
-            if (wire.size > WIRE_MAX / 2 && !is_last)
-                break;
-            if (!step(from, 1 + chance_below(&chance, chance_below(&chance, 3) ? 2000 : 100000), &wire) && is_last)
-                break;
-            while (heard < wire.size) {
-                size_t size = 1 + chance_below(&chance, chance_below(&chance, 4) ? 20000 : 20);
-                size = size < wire.size - heard ? size : wire.size - heard;
-                cr_assert_eq(decode(to, wire.data + heard, size, &got), 0);
-                heard += size;
-            }
-        }
-        delivered += check_delivered(&got.bytes, delivered);
-        cr_assert_eq(zu_pipe_count(out).consumed, delivered, "connection %d", connection);
-        zu_codec_free(from);
-        zu_codec_free(to);
-        zu_pipe_rewind(out);
-        free(wire.data);
-        free(got.bytes.data);
-    }
-    cr_assert_eq(delivered, written);
-    end();
+    over_connections_that_end("v1", v1_pair);
 }

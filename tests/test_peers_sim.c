@@ -6,11 +6,13 @@
 #include <criterion/criterion.h>
 
 #include "io/sim_net.h"
+#include "sim_keys.h"
 #include "sim_slots.h"
 
 static void actor_dress(struct slot *slot)
 {
-    (void)slot;
+    if (world.plan.curve)
+        keys_set(world.actors[slot->actor].socket, slot->port != 0);
 }
 
 static bool may_meet(const struct slot *from, const struct slot *to)

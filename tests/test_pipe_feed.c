@@ -151,7 +151,7 @@ static size_t large_fill(struct feeder *feeder, const uint8_t *bytes, size_t siz
     memcpy((uint8_t *)feeder->large->data + feeder->large_have, bytes, step);
     feeder->large_have += step;
     if (feeder->large_have == feeder->large_size) {
-        zu_pipe_large_end(feeder->pipe, feeder->large, feeder->large_size);
+        zu_pipe_large_end(feeder->pipe, feeder->large, feeder->large->data, feeder->large_size);
         feeder->large = NULL;
     }
     return step;

@@ -78,7 +78,7 @@ static size_t feed_some(struct zu_pipe *pipe, struct chance *chance, const uint8
         memcpy((uint8_t *)(*large)->data + *large_have, bytes, step);
         *large_have += step;
         if (*large_have == *large_size) {
-            zu_pipe_large_end(pipe, *large, *large_size);
+            zu_pipe_large_end(pipe, *large, (*large)->data, *large_size);
             *large = NULL;
         }
         return step;
@@ -200,7 +200,7 @@ static void feed(struct zu_pipe *pipe, const void *bytes, size_t size)
         return;
     struct zu_buf *large = zu_buf_new(want.size);
     cr_assert_eq(zu_pipe_large_begin(pipe, large->data, want.size), size - ZU_FRAME_HEAD_MAX);
-    zu_pipe_large_end(pipe, large, want.size);
+    zu_pipe_large_end(pipe, large, large->data, want.size);
 }
 
 /* Those of a message that is never finished would hold the feeder up for good; so would those of one that is to be. */

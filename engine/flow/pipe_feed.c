@@ -273,14 +273,14 @@ size_t zu_pipe_large_begin(struct zu_pipe *pipe, void *into, size_t room)
     return arrived;
 }
 
-void zu_pipe_large_end(struct zu_pipe *pipe, struct zu_buf *buf, size_t size)
+void zu_pipe_large_end(struct zu_pipe *pipe, struct zu_buf *buf, const void *data, size_t size)
 {
     uint8_t *head = pipe->w_chunk->data + pipe->w_at;
     bool is_record = *head & ZU_FRAME_COMMAND, more = is_record ? pipe->w_inside : *head & ZU_FRAME_MORE;
     if (is_record)
         record_kept(pipe, head, size);
     pipe->w_at += ZU_FRAME_HEAD_MAX;
-    zu_pipe_add_ref(pipe, zu_owner_of_buf(buf), buf->data, size);
+    zu_pipe_add_ref(pipe, zu_owner_of_buf(buf), data, size);
     pipe->w_fed_bytes += size;
     pipe->w_raw = pipe->w_at;
     pipe->w_inside = more;

@@ -49,10 +49,11 @@ int zu_pipe_feed_bytes(struct zu_pipe *pipe, const void *bytes, size_t size, con
 
 /*
  * Moves the wanted frame's bytes that have arrived (at most what `room` holds) into `into`, and returns how many.
- * Afterwards the caller fills the rest and calls zu_pipe_large_end with the buffer, whose reference the pipe takes over.
+ * Afterwards the caller fills the rest and calls zu_pipe_large_end with the buffer, whose reference the pipe takes over,
+ * and where in it the payload is.
  */
 size_t zu_pipe_large_begin(struct zu_pipe *pipe, void *into, size_t room);
-void zu_pipe_large_end(struct zu_pipe *pipe, struct zu_buf *buf, size_t size);
+void zu_pipe_large_end(struct zu_pipe *pipe, struct zu_buf *buf, const void *data, size_t size);
 
 /* A message of one frame that is not the peer's, behind its whole ones; what it has begun is taken back. -ENOMEM. */
 int zu_pipe_feed_message(struct zu_pipe *pipe, const void *data, size_t size);

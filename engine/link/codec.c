@@ -289,7 +289,7 @@ static bool waits_for_marks(unsigned socket_type)
 
 const struct zu_codec_ops *zu_codec_extra;
 
-static const struct zu_codec_ops *const rows[] = {&zu_codec_raw, &zu_codec_v1, &zu_codec_zmtp};
+static const struct zu_codec_ops *const rows[] = {&zu_codec_raw, &zu_codec_curve, &zu_codec_v1, &zu_codec_zmtp};
 
 struct zu_codec *zu_codec_new(const struct zu_codec_case *which, int *ret_err)
 {

@@ -62,8 +62,8 @@ int zu_batch_frame(struct zu_batch *batch, const struct zu_codec_frame *frame, c
 struct zu_delivery {
     /* ZMTP 3 frames, in pieces of any size; copied. */
     int (*bytes)(struct zu_delivery *delivery, const uint8_t *bytes, size_t size);
-    /* A whole frame's body in memory of its own, whose reference is taken over on success. Between frames only. */
-    int (*buf)(struct zu_delivery *delivery, unsigned flags, struct zu_buf *buf, size_t size);
+    /* A whole frame's body inside memory of its own, whose reference is taken over on success. Between frames only. */
+    int (*buf)(struct zu_delivery *delivery, unsigned flags, struct zu_buf *buf, uint8_t *body, size_t size);
     /* A part of a received chunk that is ZMTP 3 frames as it lies; takes over one reference in every case. */
     int (*chunk)(struct zu_delivery *delivery, struct zu_chunk *chunk, uint32_t from, uint32_t size);
 };
@@ -105,10 +105,12 @@ struct zu_codec {
     enum zu_wire_version version;   /* for the record filter: what the peer takes */
     uint32_t epoch;                 /* the mark to wait for */
     bool awaits_mark;             /* until it comes, all in `out` is void */
+    unsigned protocol_error;      /* why decode failed: detail of an event; 0 for none */
     struct zu_batch batch;          /* under way */
 };
 
 extern const struct zu_codec_ops zu_codec_raw;  /* STREAM, ROUTER_RAW */
+extern const struct zu_codec_ops zu_codec_curve; /* CURVE */
 extern const struct zu_codec_ops zu_codec_v1;   /* ZMTP 1.0 */
 extern const struct zu_codec_ops zu_codec_zmtp; /* later ZMTP, where records must be filtered */
 

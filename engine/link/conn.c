@@ -178,6 +178,8 @@ static void tell_end(struct zu_conn *conn, int err)
         return;
     if (!conn->ready && !conn->refusal)
         zu_conn_tell_failure(conn, err);
+    else if (conn->ready && conn->codec && conn->codec->protocol_error)
+        tell(conn, ZU_EVENT_HANDSHAKE_FAILED_PROTOCOL, conn->codec->protocol_error);
     tell(conn, ZU_EVENT_DISCONNECTED, (uint64_t)conn->fd);
 }
 

@@ -91,7 +91,7 @@ static int large_grow(struct zu_conn *conn)
 
 static void large_end(struct zu_conn *conn)
 {
-    zu_pipe_large_end(conn->in, conn->large, conn->large_size);
+    zu_pipe_large_end(conn->in, conn->large, conn->large->data, conn->large_size);
     conn->large = NULL;
     conn->large_size = conn->large_have = 0;
 }
@@ -169,23 +169,23 @@ static int deliver_bytes(struct zu_delivery *base, const uint8_t *bytes, size_t 
     return 0;
 }
 
-static int deliver_buf(struct zu_delivery *base, unsigned flags, struct zu_buf *buf, size_t size)
+static int deliver_buf(struct zu_delivery *base, unsigned flags, struct zu_buf *buf, uint8_t *body, size_t size)
 {
     struct zu_conn *conn = zu_container_of(base, struct delivery, base)->conn;
-    int err = zu_delivery_head(base, flags, size);
+    uint8_t head[ZU_FRAME_HEAD_MAX];
+    struct zu_feed_want want = {0};
+    int err = zu_pipe_feed_bytes(conn->in, head, zu_frame_encode(head, flags, size), &conn->limits, &want);
     if (err)
         return err;
-    if (!conn->large_size) {
-        err = deliver_bytes(base, buf->data, size);
-        if (!err)
-            zu_buf_unref(buf);
-        return err;
+    if (want.size) {
+        zu_pipe_large_begin(conn->in, body, 0);
+        zu_pipe_large_end(conn->in, buf, body, size);
+        return 0;
     }
-    zu_buf_unref(conn->large); /* what the head made us take, in vain */
-    conn->large = buf;
-    conn->large_have = size;
-    large_end(conn);
-    return 0;
+    err = deliver_bytes(base, body, size);
+    if (!err)
+        zu_buf_unref(buf);
+    return err;
 }
 
 static int deliver_chunk(struct zu_delivery *base, struct zu_chunk *chunk, uint32_t from, uint32_t size)

@@ -17,16 +17,21 @@ struct zu_curve_session {
     uint64_t out_nonce; /* of the next MESSAGE that we send; it never repeats */
     uint64_t in_nonce;  /* the highest that has come: what follows must be above it */
     bool is_server;     /* which prefix each direction's nonces have */
+    bool is_prepared;   /* the two below are there: seal and open see to it */
+    uint8_t out_key[32]; /* `key` behind the first 16 octets of our nonces, which are always the same */
+    uint8_t in_key[32]; /* and of the peer's */
 };
 
 /* Of a handshake that is done with one of these rows: moves the session out of it. False: another mechanism. */
 bool zu_curve_session_take(struct zu_handshake *hs, struct zu_curve_session *ret_session);
 
 /*
- * Makes a MESSAGE of the `size` octets at `out` + ZU_CURVE_MESSAGE_LEAD, in place, and fills in the lead: the body of the
- * outer frame, size + ZU_CURVE_MESSAGE_LEAD octets. -EPROTO when the nonces are used up.
+ * Flags are a frame's: ZU_FRAME_MORE, ZU_FRAME_COMMAND.
+ *
+ * Makes a MESSAGE of the payload: at `out` the body of the outer frame, size + ZU_CURVE_MESSAGE_LEAD octets. The payload
+ * may lie where it is sealed, at `out` + ZU_CURVE_MESSAGE_LEAD, or apart. -EPROTO when the nonces are used up.
  */
-int zu_curve_seal(struct zu_curve_session *session, unsigned flags, uint8_t *out, size_t size);
+int zu_curve_seal(struct zu_curve_session *session, unsigned flags, uint8_t *out, const uint8_t *payload, size_t size);
 /*
  * Opens a MESSAGE in place: its payload is then at body + ZU_CURVE_MESSAGE_LEAD, size - ZU_CURVE_MESSAGE_LEAD octets.
  * -EPROTO with *ret_detail: malformed, an old nonce, not authentic, unknown flags. Nothing of a MESSAGE that fails is to be used.
