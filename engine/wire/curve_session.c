@@ -14,12 +14,13 @@
 
 #include <sodium.h>
 
-#include "wire/salsa.h"
-
 enum {
     NONCE_AT = 8,
     AUTH_AT = 16,
     TEXT_AT = 32,   /* flags and payload: the box's text */
+    BLOCK_SIZE = 64, /* of the stream */
+    FEW_SIZE = 256, /* libsodium makes so many octets at once in little more time than a block */
+    HEAD_SIZE = 512, /* or so many */
     FLAG_MORE = 1,
     FLAG_COMMAND = 2,
 };
@@ -27,6 +28,11 @@ enum {
 _Static_assert(ZU_CURVE_MESSAGE_LEAD == TEXT_AT + 1, "the flags are the last octet of the lead");
 
 static const uint8_t name[NONCE_AT] = {7, 'M', 'E', 'S', 'S', 'A', 'G', 'E'};
+
+/* The beginning of a message's stream. */
+struct stream_head {
+    uint8_t octets[HEAD_SIZE]; /* as many of them as the message needs; the authenticator's key first */
+};
 
 /* Nothing of libsodium that must be begun: who made the key has begun it. */
 static void prepare(struct zu_curve_session *session)
@@ -37,16 +43,22 @@ static void prepare(struct zu_curve_session *session)
     session->is_prepared = true;
 }
 
-/* Turns a payload of `size` octets into the other kind of text, in place or elsewhere. */
-static void payload_turn(const uint8_t *head, const uint8_t *nonce, const uint8_t *key, uint8_t *to, const uint8_t *from,
-                         size_t size)
+static void stream_begin(struct stream_head *head, const uint8_t *nonce, const uint8_t *key, size_t size)
 {
-    enum { FIRST_MAX = ZU_SALSA_HEAD - ZU_CURVE_MESSAGE_LEAD };
+    size_t made = size <= BLOCK_SIZE ? BLOCK_SIZE : size <= FEW_SIZE ? FEW_SIZE : HEAD_SIZE;
+    crypto_stream_salsa20(head->octets, made, nonce, key);
+}
+
+/* Turns a payload of `size` octets into the other kind of text, in place or elsewhere. */
+static void stream_add(const struct stream_head *head, const uint8_t *nonce, const uint8_t *key, uint8_t *to,
+                       const uint8_t *from, size_t size)
+{
+    enum { FIRST_MAX = HEAD_SIZE - ZU_CURVE_MESSAGE_LEAD };
     size_t first = size < FIRST_MAX ? size : FIRST_MAX;
     for (size_t i = 0; i < first; i++)
-        to[i] = from[i] ^ head[ZU_CURVE_MESSAGE_LEAD + i];
+        to[i] = from[i] ^ head->octets[ZU_CURVE_MESSAGE_LEAD + i];
     if (first < size)
-        zu_salsa_add(to + first, from + first, size - first, nonce, ZU_SALSA_HEAD / ZU_SALSA_BLOCK, key);
+        crypto_stream_salsa20_xor_ic(to + first, from + first, size - first, nonce, HEAD_SIZE / BLOCK_SIZE, key);
 }
 
 int zu_curve_seal(struct zu_curve_session *session, unsigned flags, uint8_t *out, const uint8_t *payload, size_t size)
@@ -58,12 +70,12 @@ int zu_curve_seal(struct zu_curve_session *session, unsigned flags, uint8_t *out
     uint64_t nonce = htobe64(session->out_nonce++);
     memcpy(out, name, sizeof name);
     memcpy(out + NONCE_AT, &nonce, sizeof nonce);
-    uint8_t head[ZU_SALSA_HEAD]; /* of the stream; the authenticator's key first */
-    zu_salsa_begin(head, ZU_CURVE_MESSAGE_LEAD + size, out + NONCE_AT, session->out_key);
+    struct stream_head head;
+    stream_begin(&head, out + NONCE_AT, session->out_key, ZU_CURVE_MESSAGE_LEAD + size);
     unsigned wire_flags = (flags & ZU_FRAME_MORE ? FLAG_MORE : 0) | (flags & ZU_FRAME_COMMAND ? FLAG_COMMAND : 0);
-    out[TEXT_AT] = (uint8_t)(wire_flags ^ head[TEXT_AT]);
-    payload_turn(head, out + NONCE_AT, session->out_key, out + ZU_CURVE_MESSAGE_LEAD, payload, size);
-    crypto_onetimeauth_poly1305(out + AUTH_AT, out + TEXT_AT, 1 + size, head);
+    out[TEXT_AT] = (uint8_t)(wire_flags ^ head.octets[TEXT_AT]);
+    stream_add(&head, out + NONCE_AT, session->out_key, out + ZU_CURVE_MESSAGE_LEAD, payload, size);
+    crypto_onetimeauth_poly1305(out + AUTH_AT, out + TEXT_AT, 1 + size, head.octets);
     return 0;
 }
 
@@ -87,16 +99,16 @@ int zu_curve_open(struct zu_curve_session *session, uint8_t *body, size_t size, 
         return refuse(ZU_PROTOCOL_ERROR_INVALID_SEQUENCE, ret_detail);
     if (zu_unlikely(!session->is_prepared))
         prepare(session);
-    uint8_t head[ZU_SALSA_HEAD];
-    zu_salsa_begin(head, size, body + NONCE_AT, session->in_key);
-    if (zu_unlikely(crypto_onetimeauth_poly1305_verify(body + AUTH_AT, body + TEXT_AT, size - TEXT_AT, head) != 0))
+    struct stream_head head;
+    stream_begin(&head, body + NONCE_AT, session->in_key, size);
+    if (zu_unlikely(crypto_onetimeauth_poly1305_verify(body + AUTH_AT, body + TEXT_AT, size - TEXT_AT, head.octets) != 0))
         return refuse(ZU_PROTOCOL_ERROR_CRYPTOGRAPHIC, ret_detail);
     session->in_nonce = nonce;
-    unsigned flags = body[TEXT_AT] ^ head[TEXT_AT];
+    unsigned flags = body[TEXT_AT] ^ head.octets[TEXT_AT];
     if (zu_unlikely(flags & ~(unsigned)(FLAG_MORE | FLAG_COMMAND)))
         return refuse(ZU_PROTOCOL_ERROR_MALFORMED_MESSAGE, ret_detail);
     uint8_t *payload = body + ZU_CURVE_MESSAGE_LEAD;
-    payload_turn(head, body + NONCE_AT, session->in_key, payload, payload, size - ZU_CURVE_MESSAGE_LEAD);
+    stream_add(&head, body + NONCE_AT, session->in_key, payload, payload, size - ZU_CURVE_MESSAGE_LEAD);
     *ret_flags = (flags & FLAG_MORE ? ZU_FRAME_MORE : 0) | (flags & FLAG_COMMAND ? ZU_FRAME_COMMAND : 0);
     return 0;
 }
