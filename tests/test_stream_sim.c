@@ -134,23 +134,30 @@ static void bytes_take(int fd, struct end *end, const uint8_t *data, size_t size
     }
 }
 
-/* Nothing is the word of coming, then of going. */
+static void begin(int fd, struct end *end, unsigned dialer, bool is_upward)
+{
+    end->state = PRESENT;
+    if (is_upward)
+        return;
+    dialers[dialer].heard = fd;
+    dialers[dialer].echoes = 0;
+}
+
+/* Nothing is the word of coming, then of going. A dialer that lags may hear of neither: zu_pipe_feed_mutes. */
 static void frame_check(int fd, const uint8_t *data, size_t size, unsigned dialer, bool is_upward)
 {
     struct end *end = &ends[fd - FD_FIRST];
     CHECK(fd >= FD_FIRST && fd < FD_FIRST + ENDS_MAX, "descriptor %d", fd);
-    if (size) {
-        CHECK(end->state == PRESENT, "octets by %d, which is %s", fd, end->state == ABSENT ? "unheard of" : "over");
+    CHECK(end->state != ENDED, "%s by %d, which has ended", size ? "octets" : "another end", fd);
+    if (end->state == ABSENT) {
+        CHECK(!size || (!is_upward && !is_lossless), "octets by %d, which is unheard of", fd);
+        begin(fd, end, dialer, is_upward);
+    } else if (!size) {
+        CHECK(!is_lossless, "%d has ended", fd);
+        end->state = ENDED;
+    }
+    if (size)
         bytes_take(fd, end, data, size, dialer, is_upward);
-        return;
-    }
-    CHECK(end->state != ENDED, "%d ends twice", fd);
-    CHECK(end->state == ABSENT || !is_lossless, "%d has ended", fd);
-    end->state++;
-    if (!is_upward && end->state == PRESENT) {
-        dialers[dialer].heard = fd;
-        dialers[dialer].echoes = 0;
-    }
 }
 
 /* A name and what came. False: nothing. */
