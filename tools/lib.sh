@@ -31,6 +31,7 @@ bench   libzmq3-dev       m:libzmq      zeromq-devel       zeromq
 test    libcriterion-dev  m:criterion   criterion-devel    criterion
 test    python3-zmq       p:zmq         python3-zmq        python-pyzmq
 test    binutils          c:readelf     binutils           binutils
+test    mandoc            c:mandoc      mandoc             mandoc
 ci      clang             c:clang       clang              clang
 ci      libclang-rt-dev   f:fuzzer      compiler-rt        compiler-rt
 '
