@@ -10,13 +10,13 @@ A text file (*.txt) holds pages. Each begins with a line of names, `=== `, and a
     === zmq_send zmq_send_const                  functions that share a page: a copy by each name
     === zuring_drive(7)                          an overview
     === ZMQ_SNDHWM | socket 23 | sg | int, messages | 0.. | 1000 | all | at once
-        an option: names | kind and number | s set, g get | type, unit | range | default | who has it | takes effect
+        an option: names | kind and number | set, get | type, unit | range | default | types of sockets | takes effect
     === ZMQ_NORM_MODE ZMQ_NORM_PUSH | absent     options that this library does not know
 
 Then come paragraphs; sections (a line in capitals); `- TERM: text` and `* text` lists, continued by two blanks;
 examples, indented by four; `+ NAME` puts a typedef or struct from the header into the synopsis, `# ` is a remark. In
-running text name(3), _argument_, *stress*, `what is typed`, $VARIABLE and names of errors and constants are set as such.
-What is so referred to, and is a page, goes under SEE ALSO. In ERRORS a lone `- ETERM` has its usual text.
+running text name(3), _argument_, *stress*, `what is typed`, $VARIABLE and names of errors and constants are set as
+such. What is so referred to, and is a page, goes under SEE ALSO. In ERRORS a lone `- ETERM` has its usual text.
 """
 import errno
 import pathlib
@@ -26,9 +26,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 HEADERS = ("zmq.h", "zmq_draft.h", "zuring.h")
 DATE = "November 22, 2026"
-INT_MAX = 2**31 - 1
-SECTIONS = ("DESCRIPTION", "RETURN VALUES", "ENVIRONMENT", "FILES", "EXAMPLES", "DIAGNOSTICS", "COMPATIBILITY", "ERRORS",
-            "SEE ALSO", "STANDARDS", "CAVEATS")
+SECTIONS = ("DESCRIPTION", "RETURN VALUES", "ENVIRONMENT", "EXAMPLES", "COMPATIBILITY", "ERRORS")
 ERRORS = set(errno.errorcode.values()) | {"EFSM", "ENOCOMPATPROTO", "ETERM", "EMTHREAD", "ENOTSUP"}
 USUAL = {
     "ETERM": "The context was shut down or terminated.",
@@ -38,8 +36,8 @@ USUAL = {
 }
 USE = {"s": "set", "g": "get", "sg": "set and get"}
 WORD = re.compile(r"([(\[\"]*)(\w+\([1-9]?\)(?:'s)?|.*?)([.,;:)\]!?\"]*)$", re.S)
-NAMED = re.compile(r"(?:([A-Za-z]\w*)\(([1-9]?)\)|_(\*?[a-z]\w*)_|(\$[A-Z]\w*)|([A-Z][A-Z0-9]*(?:_[A-Z0-9_]+)?\*?)|\*([^*]+)\*)"
-                   r"('s)?$")
+NAMED = re.compile(r"(?:([A-Za-z]\w*)\(([1-9]?)\)|_(\*?[a-z]\w*)_|(\$[A-Z]\w*)|"
+                   r"([A-Z][A-Z0-9]*(?:_[A-Z0-9_]+)?\*?)|\*([^*]+)\*)('s)?$")
 
 
 class Page:
@@ -75,7 +73,9 @@ def pages_read():
                 pages[-1].what, section = line, "DESCRIPTION"
             elif line.startswith("+ "):
                 pages[-1].shown.append(line[2:])
-            elif re.fullmatch(r"[A-Z][A-Z ]+", line) and (line in SECTIONS or pages[-1].section == "7"):
+            elif re.fullmatch(r"[A-Z][A-Z ]+", line):
+                if line not in SECTIONS and pages[-1].section != "7":
+                    raise SystemExit(f"{path.name}: {pages[-1].names[0]}: {line} is no section")
                 section = line
                 pages[-1].text.setdefault(section, [])
             elif section:
@@ -165,7 +165,8 @@ def inline(text, page, known):
             flush()
             before = " ".join(f"Pf {mark}" for mark in before) + " " if before else ""
             after = after if not after or re.fullmatch(r"[.,;:)\]!?]*", after) else "Ns " + after
-            lines.append(" ".join(("." + before + macro + " " + (after if after[:2] == "Ns" else " ".join(after))).split()))
+            after = after if after.startswith("Ns") else " ".join(after)
+            lines.append(f".{before}{macro} {after}".rstrip())
         else:
             current.append(("\\&" if not current and word[0] in ".'" else "") + plain(word))
         if word[-1] in ".!?" and word not in ("e.g.", "i.e."):
@@ -181,7 +182,8 @@ def term(text, page, known):
     if macro:
         return macro
     quoted = re.fullmatch("`([^`]*)`", text)
-    return ("Li " if quoted else "No ") + " ".join(f"\\&{word}" for word in text.replace("\\", "\\e").replace("`", "").split())
+    words = text.replace("\\", "\\e").replace("`", "").split()
+    return ("Li " if quoted else "No ") + " ".join(f"\\&{word}" for word in words)
 
 
 def blocks(lines):
@@ -226,7 +228,7 @@ def body(lines, page, known, section):
                 opened = kind
             text = " ".join(content)
             if kind == "item":
-                head, _, text = text.partition(": ")  # an endpoint has no blank
+                head, _, text = text.partition(": ")
                 text = text or USUAL[head]
                 out.append(f".It Bq Er {head}" if section == "ERRORS" else f".It {term(head, page, known)}")
             else:
@@ -376,23 +378,20 @@ def render(page, pages, whole, prototypes):
         out += body(page.text[section], page, known, section)
         if section == "DESCRIPTION" and page.facts and page.facts != ["absent"]:
             out += option_facts(page)
-    out = out if "SEE ALSO" not in order else out
-    own = {(name, page.section) for name in page.names}
-    # An overview names much, and refers to overviews.
-    refer = sorted({(s, sections[n, s].names[0] if (n, s) in sections else n) for n, s in page.seen - own if page.section == "3" or s == "7"} -
-                   {(page.section, page.names[0])}, key=lambda r: (r[0], r[1].lower()))
+    refer = referred(page, sections)
     if refer:
-        see = [f".Xr {name} {section}" + (" ," if (section, name) != refer[-1] else "") for section, name in refer]
-        out[place(out):place(out)] = [".Sh SEE ALSO"] + see
+        out.append(".Sh SEE ALSO")
+        out += [f".Xr {name} {section}" + (" ," if (section, name) != refer[-1] else "") for section, name in refer]
     return "\n".join(out) + "\n"
 
 
-def place(out):
-    """Where SEE ALSO goes: behind all but what convention puts after it."""
-    for index, line in enumerate(out):
-        if line in (".Sh STANDARDS", ".Sh CAVEATS"):
-            return index
-    return len(out)
+def referred(page, sections):
+    """(section, name) of the pages that the text speaks of; an overview speaks of many, and refers to overviews."""
+    found = set()
+    for name, section in page.seen:
+        if name not in page.names and (page.section == "3" or section == "7"):
+            found.add((section, sections[name, section].names[0] if (name, section) in sections else name))
+    return sorted(found, key=lambda pair: (pair[0], pair[1].lower()))
 
 
 def all_rendered():
