@@ -256,6 +256,8 @@ def body(lines, page, known, section):
 def function_synopsis(page, whole, prototypes):
     out, header = [], None
     for name in page.names:
+        if name not in prototypes:
+            raise SystemExit(f"{page.source}: {name}: in no header")
         kind, parameters, where = prototypes[name]
         if where != header:
             if where == "zmq_draft.h":
