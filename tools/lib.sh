@@ -33,6 +33,7 @@ test    python3-zmq       p:zmq         python3-zmq        python-pyzmq
 test    binutils          c:readelf     binutils           binutils
 test    curl              c:curl        curl               curl
 test    iproute2          c:ip          iproute            iproute2
+test    mandoc            c:mandoc      mandoc             mandoc
 ci      clang             c:clang       clang              clang
 ci      libclang-rt-dev   f:fuzzer      compiler-rt        compiler-rt
 '
