@@ -71,7 +71,7 @@ ZU_HOT int zmq_msg_send(zmq_msg_t *handle, void *socket_handle, int flags)
         return -1;
     size_t size = zu_msg_size(msg);
     /* What the pipe would copy goes the way of bytes; the message then ends here. */
-    bool copied = size <= ZU_PIPE_COPY_MAX;
+    bool copied = zu_pipe_copies(msg);
     struct zu_part part = {
         .data = zu_msg_data(msg),
         .size = size,

@@ -180,6 +180,30 @@ Test(api_msg, freed_once_when_sent)
     }
 }
 
+/* Programs take the free function for the word that a message has left (pyzmq's MessageTracker), however small it is. */
+Test(api_msg, not_freed_before_it_has_gone)
+{
+    void *context = zmq_ctx_new();
+    for (int i = 1; i < SIZES; i++) {
+        char endpoint[64];
+        snprintf(endpoint, sizeof endpoint, "ipc://@zuring-api-msg-%d-%d", getpid(), i);
+        void *push = kit_socket(context, ZMQ_PUSH), *pull = kit_socket(context, ZMQ_PULL);
+        KIT_OK(zmq_connect(push, endpoint));
+        zmq_msg_t msg;
+        foreign(&msg, sizes[i], 3);
+        cr_assert_eq(zmq_msg_send(&msg, push, 0), (int)sizes[i]);
+        cr_assert_eq(frees, 0, "%zu bytes: nobody is there who could have it", sizes[i]);
+        KIT_OK(zmq_bind(pull, endpoint));
+        cr_assert_eq(zmq_msg_recv(&msg, pull, 0), (int)sizes[i]);
+        cr_assert(kit_is_filled(zmq_msg_data(&msg), sizes[i], 3));
+        KIT_OK(zmq_msg_close(&msg));
+        KIT_UNTIL(frees > 0);
+        KIT_OK(zmq_close(push));
+        KIT_OK(zmq_close(pull));
+    }
+    KIT_OK(zmq_ctx_term(context));
+}
+
 Test(api_msg, freed_once_when_the_sending_fails)
 {
     void *context = zmq_ctx_new();

@@ -44,17 +44,18 @@ static void write_part(struct zu_pipe *pipe, size_t size, bool more, bool foreig
 {
     uint8_t *at = model.stream + model.size;
     uint64_t n = model.size;
-    size_t head = zu_frame_encode(at, more, size);
+    bool by_ref = foreign && size;
+    size_t head = by_ref ? zu_frame_encode_long(at, more, size) : zu_frame_encode(at, more, size);
     payload_fill(at + head, n, size);
     model.size += head + size;
     if (foreign) {
         struct zu_msg msg;
         cr_assert_eq(foreign_msg(&msg, n, size, &model.frees), 0);
         cr_assert_eq(zu_pipe_write_msg(pipe, &msg, more), 0);
-        if (size > ZU_PIPE_COPY_MAX)
+        if (by_ref)
             model.refs++;
         else
-            model.frees--; /* copied and freed at once */
+            model.frees--; /* freed at once */
     } else {
         cr_assert_eq(zu_pipe_write(pipe, at + head, size, more), 0);
     }

@@ -16,7 +16,8 @@ die() { # LINE...: why, and what to do about it
 }
 
 # Purpose, Debian package, how to see that it is there, and its name on Fedora and Arch.
-# c: a command, m: a pkg-config module, h: a header, p: a Python module of /usr/bin/python3, f: a runtime of clang
+# c: a command, m: a pkg-config module, h: a header, p: a Python module of /usr/bin/python3, f: a runtime of clang,
+# l: a file below /usr/lib
 NEEDS='
 build   gcc               c:gcc         gcc                gcc
 build   libc6-dev         h:stdio.h     glibc-devel        glibc
@@ -34,6 +35,14 @@ test    binutils          c:readelf     binutils           binutils
 test    curl              c:curl        curl               curl
 test    iproute2          c:ip          iproute            iproute2
 test    mandoc            c:mandoc      mandoc             mandoc
+test    python3-pytest    p:pytest      python3-pytest     python-pytest
+test    python3-tornado   p:tornado     python3-tornado    python-tornado
+test    python3-gevent    p:gevent      python3-gevent     python-gevent
+ci      libczmq-dev       m:libczmq     czmq-devel         czmq
+ci      rsyslog-czmq      l:*/rsyslog/omczmq.so rsyslog-omczmq rsyslog
+ci      python3-ipykernel p:ipykernel   python3-ipykernel  python-ipykernel
+ci      xpython           c:xpython     xeus-python        xeus-python
+ci      php-zmq           l:php/*/zmq.so php-zmq           php-zmq
 ci      clang             c:clang       clang              clang
 ci      libclang-rt-dev   f:fuzzer      compiler-rt        compiler-rt
 '
@@ -45,6 +54,7 @@ need_is_met() { # HOW
     m:*) command -v pkg-config >/dev/null && pkg-config --exists "$name" ;;
     f:*) [ -e "$(clang -print-file-name="libclang_rt.$name-$(uname -m).a" 2>/dev/null)" ] ;;
     h:*) [ -e "/usr/include/$name" ] ;;
+    l:*) compgen -G "/usr/lib/$name" >/dev/null ;;
     p:*) "$(command -v /usr/bin/python3 || echo false)" -c "
 import importlib.util, sys
 sys.exit(importlib.util.find_spec('$name') is None)" ;;

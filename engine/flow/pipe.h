@@ -23,7 +23,7 @@
 #include "mem/msg.h"
 #include "wire/frame.h"
 
-/* A payload up to this size is copied behind its head; a larger one goes by reference. Measured: bench/README.md. */
+/* A payload up to this size is copied behind its head; a larger or foreign one goes by reference. Measured: bench/README.md. */
 #define ZU_PIPE_COPY_MAX 20000
 /* A payload up to this size takes the quick way into the pipe; for a larger one a call does not matter. */
 #define ZU_PIPE_QUICK_MAX 1024
@@ -204,6 +204,13 @@ int zu_pipe_reserve(struct zu_pipe *pipe);
 void zu_pipe_count_past(struct zu_pipe *pipe);
 /* The same; on success the message's body belongs to the pipe and `msg` is empty, on failure it is untouched. */
 int zu_pipe_write_msg(struct zu_pipe *pipe, struct zu_msg *msg, bool more);
+
+/* Whether the message ends with the copy. A foreign one does not, however small: its callback is heard in time. */
+ZU_INLINE bool zu_pipe_copies(const struct zu_msg *msg)
+{
+    size_t size = zu_msg_size(msg);
+    return size <= ZU_PIPE_COPY_MAX && (!zu_msg_is_foreign(msg) || !size);
+}
 /*
  * Appends a record, a command whose body are `head` and `data` behind each other, and publishes it. It counts as no message
  * and needs no admission. Between messages only. A pipe that conflates loses it. -ENOMEM.

@@ -65,7 +65,7 @@ int zu_pipe_conflate_write_ref(struct zu_pipe *pipe, uintptr_t owner, const void
     if (!chunk)
         return -ENOMEM;
     uint8_t *at = chunk->data + chunk->begin;
-    uint32_t end = (uint32_t)(at + zu_frame_encode(at, 0, size) - chunk->data);
+    uint32_t end = (uint32_t)(at + zu_frame_encode_long(at, 0, size) - chunk->data);
     *zu_chunk_ref_at(chunk, 0) = (struct zu_chunk_ref){.owner = owner, .data = data, .size = size, .at = end};
     show(pipe, chunk, end, 1);
     return 0;

@@ -185,14 +185,14 @@ int zu_pipe_reserve(struct zu_pipe *pipe)
     return full ? zu_pipe_chunk_next(pipe, ZU_FRAME_HEAD_MAX + sizeof(struct zu_chunk_ref)) : 0;
 }
 
-/* Takes over `owner` on success. */
+/* Takes over `owner` on success. The head is long whatever the size: readers look for references behind long ones only. */
 static int write_by_ref(struct zu_pipe *pipe, uintptr_t owner, const void *data, size_t size, bool more)
 {
     if (zu_unlikely(pipe->conflates))
         return zu_pipe_conflate_write_ref(pipe, owner, data, size);
     if (zu_pipe_reserve(pipe) < 0)
         return -ENOMEM;
-    pipe->w_at += (uint32_t)zu_frame_encode(pipe->w_chunk->data + pipe->w_at, more, size);
+    pipe->w_at += (uint32_t)zu_frame_encode_long(pipe->w_chunk->data + pipe->w_at, more, size);
     zu_pipe_add_ref(pipe, owner, data, size);
     frame_finish(pipe, more);
     return 0;
@@ -247,7 +247,7 @@ int zu_pipe_write_msg(struct zu_pipe *pipe, struct zu_msg *msg, bool more)
 {
     size_t size = zu_msg_size(msg);
     int err;
-    if (size <= ZU_PIPE_COPY_MAX) {
+    if (zu_pipe_copies(msg)) {
         err = zu_pipe_write(pipe, zu_msg_data(msg), size, more);
         if (!err)
             zu_msg_close(msg);

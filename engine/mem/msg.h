@@ -123,6 +123,12 @@ void zu_msg_move(struct zu_msg *to, struct zu_msg *from);
 /* `to` must be valid. Large bodies are shared. */
 void zu_msg_copy(struct zu_msg *to, struct zu_msg *from);
 bool zu_msg_is_shared(const struct zu_msg *msg);
+/* Its owner hears when the body is used no more, and may take that for "it has gone". */
+ZU_INLINE bool zu_msg_is_foreign(const struct zu_msg *msg)
+{
+    return msg->kind == ZU_MSG_SHARED && msg->buf->pool_class == ZU_BUF_FOREIGN;
+}
+
 /* Text of `size` characters, kept by move and copy; none is the empty one. -ENOMEM: the old one stays. */
 int zu_msg_set_group(struct zu_msg *msg, const char *group, size_t size);
 const char *zu_msg_group(const struct zu_msg *msg);

@@ -29,19 +29,23 @@ struct zu_frame_head {
     uint8_t head_size; /* octets of the header itself: 2 or 9 */
 };
 
+/* The long form, which any size may have. Says how many octets it wrote: 9. */
+static inline size_t zu_frame_encode_long(uint8_t *out, unsigned flags, uint64_t size)
+{
+    uint64_t big_endian = htobe64(size);
+    out[0] = (uint8_t)((flags & (ZU_FRAME_MORE | ZU_FRAME_COMMAND)) | ZU_FRAME_LONG);
+    memcpy(out + 1, &big_endian, sizeof(big_endian));
+    return ZU_FRAME_HEAD_MAX;
+}
+
 /* Writes 2 or 9 octets and says how many. LONG follows from the size, whatever `flags` says of it. */
 static inline size_t zu_frame_encode(uint8_t *out, unsigned flags, uint64_t size)
 {
-    unsigned kept = flags & (ZU_FRAME_MORE | ZU_FRAME_COMMAND);
-    if (zu_likely(size <= ZU_FRAME_SHORT_MAX)) {
-        out[0] = (uint8_t)kept;
-        out[1] = (uint8_t)size;
-        return ZU_FRAME_HEAD_SHORT;
-    }
-    uint64_t big_endian = htobe64(size);
-    out[0] = (uint8_t)(kept | ZU_FRAME_LONG);
-    memcpy(out + 1, &big_endian, sizeof(big_endian));
-    return ZU_FRAME_HEAD_MAX;
+    if (zu_unlikely(size > ZU_FRAME_SHORT_MAX))
+        return zu_frame_encode_long(out, flags, size);
+    out[0] = (uint8_t)(flags & (ZU_FRAME_MORE | ZU_FRAME_COMMAND));
+    out[1] = (uint8_t)size;
+    return ZU_FRAME_HEAD_SHORT;
 }
 
 /* 1: the header is whole; 0: more octets are needed; -EPROTO: a size of 2^63 or more, which no peer can mean. */
