@@ -4,8 +4,8 @@
 
 PAGES is the folder that api/man/render.py filled, LIBZURING the shared library, OPTION_ROWS a program that prints the
 option tables. Every function that is exported and every option, of the tables and of the headers, has a page; mandoc
-finds nothing to warn of; all that is referred to exists; type, range, default and who accepts it are what the tables
-say and what the library answers. Closes with `N passed, N failed`.
+finds nothing to warn of; all that is referred to exists, and the errors that the headers name are told; type, range,
+default and who accepts it are what the tables say and what the library answers. Closes with `N passed, N failed`.
 """
 import ctypes
 import pathlib
@@ -188,6 +188,16 @@ def header_options():
                 yield name
 
 
+def header_errors():
+    """(function, error) for each that the comment above a declaration names."""
+    comment = r"/\*((?:(?!\*/).)*)\*/\n((?:(?:ZMQ|ZURING)_EXPORT[^;]*;\n)+)"
+    for header in ("zmq.h", "zmq_draft.h", "zuring.h"):
+        for text, declared in re.findall(comment, (HEADERS / header).read_text(encoding="utf-8"), re.S):
+            for name in re.findall(r"\b((?:zmq|zuring)_\w+)\([^()]*\);", declared):
+                for error in set(re.findall(r"\bE[A-Z]{3,}\b", text)):
+                    yield name, error
+
+
 def page_check(page, files, linted):
     check(page.name in page.names, f"{page.path.name} does not name itself")
     check(page.path.name not in linted, f"mandoc: {linted.get(page.path.name)}")
@@ -212,6 +222,10 @@ def main():
     check(len(functions) >= 97, f"only {len(functions)} functions are exported")
     for name in functions + sorted(set(header_options())):
         check(name in pages, f"no page for {name}")
+    for name, error in header_errors():
+        text = pages[name].text if name in pages else ""
+        check(re.search(rf"\b{error}\b", text) or "Not built yet" in text,
+              f"{name}.3: nothing of {error}, which the header has")
     rows = subprocess.run([ROWS], check=True, capture_output=True, text=True).stdout.splitlines()
     check(len(rows) > 90, f"only {len(rows)} options in the tables")
     for row in rows:

@@ -102,7 +102,7 @@ def split_parameters(text):
 
 
 def definition(whole, name):
-    found = (re.search(rf"^typedef [^;{{]*\({name}\)\([^;]*;", whole, re.M) or
+    found = (re.search(rf"^typedef [^;{{]*\b{name}\)?\([^;]*;", whole, re.M) or
              re.search(rf"^(typedef )?struct {name} \{{\n.*?^\}}[^;]*;", whole, re.M | re.S))
     if not found:
         raise SystemExit(f"{name}: in no header")
