@@ -23,7 +23,7 @@
 #include "mem/msg.h"
 #include "wire/frame.h"
 
-/* A payload up to this size is copied behind its head; a larger or foreign one goes by reference. Measured: bench/README.md. */
+/* A payload up to this size is copied behind its head; a larger one goes by reference. Measured: bench/README.md. */
 #define ZU_PIPE_COPY_MAX 20000
 /* A payload up to this size takes the quick way into the pipe; for a larger one a call does not matter. */
 #define ZU_PIPE_QUICK_MAX 1024
@@ -196,9 +196,12 @@ bool zu_pipe_writer_sleep(struct zu_pipe *pipe);
  * message. -ENOMEM, with the message's earlier frames still unpublished: the caller may retry or roll back.
  */
 int zu_pipe_write(struct zu_pipe *pipe, const void *data, size_t size, bool more);
-/* The same for a body that the caller has put into `buf`, whose reference the pipe takes over on success. */
-int zu_pipe_write_buf(struct zu_pipe *pipe, struct zu_buf *buf, size_t size, bool more);
-/* Makes sure that the next zu_pipe_write_buf needs no memory. -ENOMEM. */
+/*
+ * A whole message of which the kernel has taken some, with the head that zu_frame_encode gives it. Its body is in `buf`,
+ * whose reference the pipe takes over on success. For pipes whose reader gathers.
+ */
+int zu_pipe_write_sent(struct zu_pipe *pipe, struct zu_buf *buf, size_t size);
+/* Makes sure that the next zu_pipe_write_sent needs no memory. -ENOMEM. */
 int zu_pipe_reserve(struct zu_pipe *pipe);
 /* A message that went past the pipe, by one who is writer and reader at once: only counted. */
 void zu_pipe_count_past(struct zu_pipe *pipe);

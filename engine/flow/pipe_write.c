@@ -185,7 +185,7 @@ int zu_pipe_reserve(struct zu_pipe *pipe)
     return full ? zu_pipe_chunk_next(pipe, ZU_FRAME_HEAD_MAX + sizeof(struct zu_chunk_ref)) : 0;
 }
 
-/* Takes over `owner` on success. The head is long whatever the size: readers look for references behind long ones only. */
+/* Takes over `owner` on success. An application that reads looks for references behind long heads only. */
 static int write_by_ref(struct zu_pipe *pipe, uintptr_t owner, const void *data, size_t size, bool more)
 {
     if (zu_unlikely(pipe->conflates))
@@ -198,9 +198,14 @@ static int write_by_ref(struct zu_pipe *pipe, uintptr_t owner, const void *data,
     return 0;
 }
 
-int zu_pipe_write_buf(struct zu_pipe *pipe, struct zu_buf *buf, size_t size, bool more)
+int zu_pipe_write_sent(struct zu_pipe *pipe, struct zu_buf *buf, size_t size)
 {
-    return write_by_ref(pipe, zu_owner_of_buf(buf), buf->data, size, more);
+    if (zu_pipe_reserve(pipe) < 0)
+        return -ENOMEM;
+    pipe->w_at += (uint32_t)zu_frame_encode(pipe->w_chunk->data + pipe->w_at, 0, size);
+    zu_pipe_add_ref(pipe, zu_owner_of_buf(buf), buf->data, size);
+    frame_finish(pipe, false);
+    return 0;
 }
 
 void zu_pipe_count_past(struct zu_pipe *pipe)

@@ -218,7 +218,7 @@ static bool keep_rest(struct zu_pipe *out, struct zu_buf *buf, const void *data,
     struct iovec pieces[2];
     size_t bytes;
     memcpy(buf->data, data, size);
-    if (zu_pipe_write_buf(out, buf, size, false) < 0)
+    if (zu_pipe_write_sent(out, buf, size) < 0)
         return false;
     zu_pipe_gather(out, pieces, 2, SIZE_MAX, ZU_GATHER_STAY_AWAKE, &bytes);
     zu_pipe_handed(out, sent);
