@@ -229,10 +229,7 @@ Test(curve_handshake, every_size_counts, .timeout = 60)
 Test(curve_handshake, every_stage_hears_one_command)
 {
     static struct shaken other, shaken;
-    static const char *const strangers[] = {"\x04PONG", "\x07MESSAGE00000000",
-                                            "\x03"
-                                            "FOO",
-                                            "\x09SUBSCRIBEabc"};
+    static const char *const strangers[] = {"\4PONG", "\7MESSAGE00000000", "\3FOO", "\x09SUBSCRIBEabc"};
     shaken_init(&other);
     for (int i = 0; i < 4; i++)
         cr_assert_eq(body_pass(&other, i, 0, SIZE_MAX, 0), 0);
