@@ -144,8 +144,8 @@ static size_t read_all(struct zu_pipe *pipe, const uint8_t **at, const uint8_t *
 /* Behind FILLER stands how long a run of it is: so that few octets can say large frames. */
 static uint8_t *unfold(const uint8_t *data, size_t size, size_t *ret_size)
 {
-    size_t room = 0, used = 0;
-    uint8_t *all = NULL;
+    size_t room = size, used = 0;
+    uint8_t *all = malloc(room);
     for (size_t i = 0; i < size && used < SAID_MAX; i++) {
         size_t run = data[i] == FILLER && i + 1 < size ? (size_t)data[i + 1] * 400 : 1;
         if (used + run > room)

@@ -5,8 +5,8 @@
 Runs the suite that Debian's python3-zmq brings along, once for each drive, a process per file and several at a time: it
 mostly sleeps. Each process has a network of its own where the system allows that, because the suite uses fixed ports.
 A test counts as passed when it passes, or is skipped for one of the reasons below; tests that are left out are named
-with the reason. --stock runs it on the system's libzmq instead: the same result is expected, but for what INLINE and
-SECURITY name. Closes with `N passed, N failed, N skipped`.
+with the reason. --stock runs it on the system's libzmq instead: the same result is expected, but for what INLINE names.
+Closes with `N passed, N failed, N skipped`.
 """
 import argparse
 import concurrent.futures
@@ -34,15 +34,6 @@ ENVIRONMENT = {
     "test_draft.py": "needs a pyzmq with the draft API",
     "test_log.py::TestPubLog::test_blank_root_topic": "waits for a message that a slow joiner may have missed",
 }
-
-# TEMPORARY, for the lead to empty: what needs PLAIN, CURVE or ZAP, while they are being built.
-SECURITY = [
-    r"test_security\.py::TestSecurity::test_(curve|plain)$",
-    r"test_auth\.py::TestThreadAuthentication::test_(blacklist|curve\w*|plain)$",
-    r"test_auth\.py::TestIOLoopAuthentication::test_(blacklist|curve_allow_any|curve_configured_server|"
-    r"plain_configured_server)$",
-    r"test_asyncio\.py::Test(Thread|Asyncio)Authentication::test_(blacklist|curve\w*|plain)$",
-]
 
 # What inline drive cannot pass: it moves a socket's messages only inside calls on that socket (zuring.h), and these tests
 # have two sockets in one thread.
@@ -91,7 +82,6 @@ def left_out(drive):
     rows = {re.escape(name): why for name, why in ENVIRONMENT.items()}
     if drive == "stock":
         return rows
-    rows |= {pattern: "needs PLAIN, CURVE or ZAP" for pattern in SECURITY}
     return rows | (INLINE if drive.startswith("inline") else {})
 
 
