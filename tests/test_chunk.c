@@ -161,6 +161,34 @@ Test(chunk, a_trim_spares_what_was_used_since_the_last)
     cr_assert_geq(zu_chunk_pool_bytes(), fat);
 }
 
+/* A rung that has given what it can does not begin anew while others still give: it would lose what is in use. */
+Test(chunk, a_trim_measures_all_rungs_over_the_same_period)
+{
+    enum { IDLE = 200, USED = 100, SPARED = 95 };
+    static struct zu_chunk *idle[IDLE], *used[USED];
+    for (int i = 0; i < IDLE; i++)
+        idle[i] = zu_chunk_new(ZU_CHUNK_RUNG_TOP);
+    for (int i = 0; i < USED; i++)
+        used[i] = zu_chunk_new(ZU_CHUNK_RUNG_RECEIVE);
+    for (int i = 0; i < IDLE; i++)
+        zu_chunk_unref(idle[i]);
+    for (int i = 0; i < USED; i++)
+        zu_chunk_unref(used[i]);
+    while (zu_chunk_pool_trim() != ZU_TRIM_PERIOD_NS)
+        ;
+    for (int i = 0; i < SPARED; i++)
+        used[i] = zu_chunk_new(ZU_CHUNK_RUNG_RECEIVE);
+    for (int i = 0; i < SPARED; i++)
+        zu_chunk_unref(used[i]);
+    uint64_t all = zu_chunk_pool_bytes();
+    while (zu_chunk_pool_trim() < ZU_TRIM_PERIOD_NS && zu_chunk_pool_is_fat())
+        ;
+    uint64_t kept = all - IDLE * 65536 - (USED - SPARED) * 81920;
+    cr_assert_geq(zu_chunk_pool_bytes(), kept, "of %lu bytes %lu are left, not %lu", all, zu_chunk_pool_bytes(), kept);
+    while (zu_chunk_pool_trim())
+        ;
+}
+
 Test(chunk, a_watcher_hears_of_fat_that_was_there_and_passes_the_duty_on)
 {
     struct listener one = {.watcher.fat = count_call}, other = {.watcher.fat = count_call};

@@ -90,7 +90,7 @@ Test(mailbox, held_wakes_come_at_the_release)
     memset(many, 0, sizeof many);
     zu_wakes_hold();
     for (int i = 0; i < BOXES; i++) {
-        zu_mailbox_init(&boxes[i], count_wake, NULL);
+        zu_mailbox_init(&boxes[i], count_wake, count_release);
         many[i].note.run = run_numbered;
         cr_assert(zu_mailbox_post(&boxes[i], &many[i].note));
     }
@@ -99,6 +99,13 @@ Test(mailbox, held_wakes_come_at_the_release)
     cr_assert_eq(wakes, (unsigned)BOXES, "more than can be held are woken, too");
     cr_assert(zu_mailbox_post(&boxes[0], &notes[0].note));
     cr_assert_eq(wakes, (unsigned)BOXES, "it has notes already");
+    struct zu_mailbox lasting;
+    zu_mailbox_init(&lasting, count_wake, NULL);
+    zu_wakes_hold();
+    cr_assert(zu_mailbox_post(&lasting, &notes[1].note));
+    cr_assert_eq(wakes, BOXES + 1u, "its owner may be gone at the release");
+    zu_wakes_release();
+    cr_assert_eq(wakes, BOXES + 1u);
 }
 
 Test(mailbox, a_note_on_its_way_is_not_posted_twice)

@@ -139,6 +139,39 @@ Test(router, full_drops_or_with_mandatory_waits)
     KIT_OK(zmq_ctx_term(context));
 }
 
+/* A peer that has made a little room, for which no note has come yet, counts from the first send that finds it. */
+Test(router, room_that_a_send_has_found_can_be_polled)
+{
+    void *context = zmq_ctx_new();
+    void *router = kit_socket(context, ZMQ_ROUTER);
+    void *dealers[] = {kit_socket(context, ZMQ_DEALER), kit_socket(context, ZMQ_DEALER)};
+    static const char *const names[] = {"a", "b"};
+    kit_set(router, ZMQ_ROUTER_MANDATORY, 1);
+    kit_set(router, ZMQ_SNDHWM, 8);
+    KIT_OK(zmq_bind(router, "inproc://room"));
+    for (int i = 0; i < 2; i++) {
+        kit_set(dealers[i], ZMQ_RCVHWM, 8);
+        set_id(dealers[i], names[i]);
+        KIT_OK(zmq_connect(dealers[i], "inproc://room"));
+        kit_send_text(dealers[i], "here", 0);
+        recv_from(router, names[i], "here");
+        while (KIT_ERRNO(zmq_send(router, names[i], 1, ZMQ_SNDMORE | ZMQ_DONTWAIT)) == 0)
+            kit_send_text(router, "x", 0);
+    }
+    cr_assert_eq(kit_get(router, ZMQ_EVENTS), 0);
+    for (int i = 0; i < 3; i++)
+        kit_recv_text(dealers[0], "x");
+    send_to(router, "a", "y");
+    kit_send_text(dealers[1], "still here", 0);
+    recv_from(router, "b", "still here"); /* now the one heard last is full */
+    cr_assert_eq(kit_get(router, ZMQ_EVENTS), ZMQ_POLLOUT);
+    send_to(router, "a", "z");
+    KIT_OK(zmq_close(router));
+    for (int i = 0; i < 2; i++)
+        KIT_OK(zmq_close(dealers[i]));
+    KIT_OK(zmq_ctx_term(context));
+}
+
 Test(router, a_taken_name_ignores_the_newcomer)
 {
     for (int t = 0; t < KIT_TRANSPORTS; t++) {

@@ -38,7 +38,8 @@ void zu_wakes_release(void)
 
 static void box_wake(struct zu_mailbox *box)
 {
-    if (held.holds && held.count < HELD_MAX)
+    /* Only where the reference keeps the box: others' owners know of their posters by other means, and may be gone by then. */
+    if (held.holds && box->release && held.count < HELD_MAX)
         held.boxes[held.count++] = zu_mailbox_ref(box);
     else
         box->wake(box);

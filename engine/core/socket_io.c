@@ -31,6 +31,7 @@ int zu_socket_wait(struct zu_socket *socket, uint64_t until_ns)
     if (drive)
         return zu_drive_wait(drive, until_ns);
     zu_socket_rest(socket);
+    zu_wakes_release(); /* a program's callback may wait here, in a shard's turn */
     if (spin_for_notes(socket, until_ns))
         return 0;
     /* seq_cst: "asleep" first, then a look at the box; a poster does the opposite. */

@@ -233,8 +233,10 @@ static int send_address(struct zu_pattern *pattern, struct zu_part *part)
     zu_part_drop(part);
     router->out = to;
     router->sending = part->more;
-    if (to)
+    if (to) {
         router->last = to;
+        router->all_full = false; /* perhaps it has more room than for this one */
+    }
     return 0;
 }
 

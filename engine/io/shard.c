@@ -147,6 +147,8 @@ static bool spin_for_work(struct zu_shard *shard, uint64_t until_ns)
 /* Sleeps, if need be, and runs the completions. */
 static int rest(struct zu_shard *shard, uint64_t until_ns)
 {
+    zu_wakes_release();
+    zu_wakes_hold();
     if (until_ns && spin_for_work(shard, until_ns))
         until_ns = 0;
     if (until_ns) {
@@ -155,8 +157,6 @@ static int rest(struct zu_shard *shard, uint64_t until_ns)
             until_ns = 0;
     }
     shard->turn++;
-    zu_wakes_release();
-    zu_wakes_hold();
     int err = shard->driver->ops->wait(shard->driver, until_ns);
     pauses_run(shard);
     atomic_store_explicit(&shard->asleep, 0, memory_order_relaxed);

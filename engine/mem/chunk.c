@@ -152,8 +152,6 @@ static bool rung_trim(unsigned rung_index, unsigned *quota)
         spare = chunk;
     }
     bool more = rung->count_min > 0 && zu_chunk_pool_is_fat();
-    if (!more)
-        rung->count_min = rung->count;
     pthread_mutex_unlock(&rung->lock);
     while (spare) {
         struct zu_chunk *chunk = spare;
@@ -169,6 +167,12 @@ uint64_t zu_chunk_pool_trim(void)
     for (unsigned i = ZU_CHUNK_RUNGS; i-- > 0;) {
         if (rung_trim(i, &quota))
             return TRIM_STEP_NS;
+    }
+    /* All of them together: a rung that has given what it can waits for the others. */
+    for (unsigned i = 0; i < ZU_CHUNK_RUNGS; i++) {
+        pthread_mutex_lock(&rungs[i].lock);
+        rungs[i].count_min = rungs[i].count;
+        pthread_mutex_unlock(&rungs[i].lock);
     }
     if (zu_chunk_pool_is_fat())
         return ZU_TRIM_PERIOD_NS;
