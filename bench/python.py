@@ -80,7 +80,8 @@ class Side:
     def __init__(self, name, folder, *options):
         self.name, self.file = name, os.path.realpath(os.path.join(folder, "libzmq.so.5"))
         self.prefix = [str(RUN), "--library", str(folder), *options] if options else []
-        self.environment = {key: value for key, value in os.environ.items() if key != "LD_LIBRARY_PATH"}
+        self.environment = {key: value for key, value in os.environ.items()
+                            if key not in ("LD_LIBRARY_PATH", "LD_PRELOAD") and not key.startswith("ZURING_")}
         self.results = {}
 
     def start(self, *words):

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Programs of other projects on zuring: programs.py LIBZMQ [--case REGEX]
 
-Debian's binaries, as they are: czmq with the self-tests in its library, rsyslog shipping a log by omczmq and imczmq,
-Jupyter kernels (ipykernel by pyzmq, xpython by cppzmq) executing code, PHP's extension, an asyncio and a tornado service.
+Debian's binaries, as they are: the self-tests in czmq's library, rsyslog shipping a log by omczmq and imczmq, Jupyter
+kernels (ipykernel by pyzmq, xpython by cppzmq) executing code, PHP's extension, an asyncio and a tornado service. czmq's
+packages ship no programs, so programs.c calls its self-tests; those left out touch no socket, but for zdir_test, which
+takes ten seconds for its one.
 Each is run on the system's libzmq and on zuring, by tools/zuring-run, in each drive that suits it; what it says must be
 the same, and the process that matters must have loaded the library that was meant. What is not installed is reported as
 skipped, by the name of its package. Closes with `N passed, N failed, N skipped`.

@@ -49,6 +49,9 @@ INLINE = {
     r"test_monqueue\.py::\w+::test_(monitor|monitor_subscribe|prefix)": SUB_ALONE,
 }
 
+# How many pass at least: fewer mean that a part of the suite was not run.
+PASSED_MIN = {"background": 323, "inline": 303, "stock": 300}
+
 SKIPS = re.compile(r"pyczmq|draft api|bundled libzmq|numpy|green|TODO: find a way|only run on 64b", re.I)
 
 
@@ -215,9 +218,10 @@ def main():
     suite_run(drives, folder)
     for drive in drives:
         again(drive, folder)
-    passed, failed, skipped = map(sum, zip(*map(report, drives)))
+    counts = [report(drive) for drive in drives]
+    passed, failed, skipped = map(sum, zip(*counts))
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return failed != 0 or passed < 300 * len(drives)
+    return failed != 0 or any(count[0] < PASSED_MIN[drive.name] for drive, count in zip(drives, counts))
 
 
 if __name__ == "__main__":

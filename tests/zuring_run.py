@@ -177,7 +177,8 @@ def scripts_are_their_interpreters(folder):
 
 def notes_what_it_cannot_know(_):
     done = run("-v", "true")
-    assert "note: " in done.stderr and "does not link libzmq.so.5" in done.stderr
+    assert "; note: " in done.stderr and "does not link libzmq.so.5" in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
     assert run("true").stderr == "", "silent when not asked"
 
 
@@ -192,6 +193,18 @@ def own_failures_have_own_codes(folder):
     text.write_text("no program", encoding="utf-8")
     text.chmod(0o755)
     assert run(str(text)).returncode == 126
+
+
+def what_it_cannot_look_into_is_left_to_exec(folder):
+    script = folder / "script"
+    script.write_text("#!/no/such\n", encoding="utf-8")
+    script.chmod(0o755)
+    done = run(str(script))
+    assert done.returncode == 126 and done.stderr.startswith("zuring-run: ") and done.stderr.count("\n") == 1, done
+    dark = user(folder, "dark")  # may be run, not read, unless by root
+    dark.chmod(0o111)
+    done = run(str(dark))
+    assert done.returncode == 0 and LIBRARY in done.stdout and done.stderr == "", done
 
 
 def help_is_there(_):

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Publishes weather: zip code, temperature, humidity, as fast as it can, for any number of readers (PUB, SUB).
+ * Publishes weather: zip code, temperature, humidity, as fast as it can, for any number of readers (PUB or XPUB, SUB).
  *
  * Run:     weather_server [UPDATES=0: until Ctrl-C] [READERS=1] [ENDPOINT...=tcp://127.0.0.1:5556 ipc:///tmp/weather.ipc]
  *          An endpoint that begins with '>' is connected to, for a forwarder that many servers share.
@@ -9,6 +9,7 @@
  *
  * A PUB says nothing about who listens, and what it sends before they have connected is lost on them. An XPUB is a PUB
  * that can be read: from it come the subscriptions, so that it can wait for them.
+ * Until Ctrl-C, nobody is waited for or counted: that is a PUB.
  */
 #include "zhelpers.h"
 
@@ -47,9 +48,10 @@ int main(int argc, char **argv)
     s_catch_signals();
     srandom((unsigned)(time(NULL) ^ getpid()));
     void *context = zmq_ctx_new();
-    void *publisher = zmq_socket(context, ZMQ_XPUB);
+    void *publisher = zmq_socket(context, updates ? ZMQ_XPUB : ZMQ_PUB);
     s_check(publisher != NULL, "zmq_socket");
-    s_set(publisher, ZMQ_XPUB_VERBOSE, 1); /* each reader is heard, also when it wants what others want */
+    if (updates)
+        s_set(publisher, ZMQ_XPUB_VERBOSE, 1); /* each reader is heard, also when it wants what others want */
     for (int i = 3; i < argc; i++)
         s_attach(publisher, argv[i]);
     if (argc <= 3) {
@@ -59,7 +61,7 @@ int main(int argc, char **argv)
     int rc = updates ? hear(publisher, readers) : 0;
     int64_t start = s_clock();
     for (; rc == 0 && !s_interrupted && (!updates || n < updates); n++) {
-        if (n % LOOK_EVERY == 0)
+        if (updates && n % LOOK_EVERY == 0)
             hear(publisher, 0);
         publish(publisher);
     }

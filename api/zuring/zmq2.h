@@ -24,6 +24,9 @@
 #ifndef ZURING_ZMQ2_H
 #define ZURING_ZMQ2_H
 
+/* Old programs are compiled as -std=c89 -pedantic, too, where macros that take "..." would be complained about. */
+#pragma GCC system_header
+
 #include <limits.h>
 #include <string.h>
 
