@@ -68,7 +68,7 @@ static int feed(struct feeding *feeding, const uint8_t *data, size_t size, bool 
             data += step;
             size -= step;
             if (feeding->large_have == feeding->large_size) {
-                zu_pipe_large_end(feeding->in, feeding->large, feeding->large_size);
+                zu_pipe_large_end(feeding->in, feeding->large, feeding->large->data, feeding->large_size);
                 feeding->large = NULL;
             }
             continue;
