@@ -138,7 +138,8 @@ ZURING_EXPORT int zuring_monitor_dropped(void *socket, uint64_t *count);
  * Whoever has keys or a callback asks them of every peer, whatever the mechanism: a peer by NULL or PLAIN shows no key, so a
  * set of keys lets nobody in but by CURVE. With NULL both sides ask, the connecting one about the server it has reached; with
  * PLAIN and CURVE the server's side alone. Peers of ZMTP 1.0 and 2.0, which show nothing, are refused. inproc asks nobody, nor
- * does a socket without ZMTP (STREAM, ZMQ_ROUTER_RAW): there both calls fail with ENOTSUP, but to take back what was set.
+ * does a socket without ZMTP (STREAM, ZMQ_ROUTER_RAW): there both calls fail with ENOTSUP, but to take back what was set,
+ * and so do a bind and a connect of a socket that was made raw later.
  * Both calls act on the socket's binds and connects from then on, and on none before, as an option would.
  */
 

@@ -89,6 +89,11 @@ Test(admit, what_is_no_set_or_no_key_is_refused)
     KIT_FAILS(ENOTSUP, zuring_admit_keys(raw, keys));
     KIT_OK(zuring_admit_keys(stream, NULL));
     KIT_OK(zuring_admit_by(raw, NULL, NULL));
+    kit_set(raw, ZMQ_ROUTER_RAW, 0);
+    KIT_OK(zuring_admit_keys(raw, keys));
+    kit_set(raw, ZMQ_ROUTER_RAW, 1);
+    KIT_FAILS(ENOTSUP, zmq_bind(raw, "tcp://127.0.0.1:*"));
+    KIT_FAILS(ENOTSUP, zmq_connect(raw, "tcp://127.0.0.1:1"));
     KIT_OK(zmq_close(stream));
     KIT_OK(zmq_close(raw));
     KIT_OK(zmq_ctx_shutdown(context));

@@ -149,8 +149,9 @@ Test(plain, user_id_is_not_the_peers_to_say)
     struct zu_handshake_config config = client_config;
     config.properties = (const uint8_t *)"\x07User-Id\0\0\0\x04root\x03X-a\0\0\0\x01"
                                          "1\x07User-Id\0\0\0\x04Root\x03X-b\0\0\0\x01"
-                                         "1";
-    config.properties_size = 16 + 9 + 16 + 9;
+                                         "1\x0cPeer-Address\0\0\0\x07"
+                                         "6.6.6.6";
+    config.properties_size = 16 + 9 + 16 + 9 + 24;
     for (int known = 0; known < 2; known++) {
         struct shake_side client, server;
         shake_init(&client, &config);
@@ -170,6 +171,7 @@ Test(plain, user_id_is_not_the_peers_to_say)
             cr_assert_str_eq(user, "bob");
         else
             cr_assert_null(user);
+        cr_assert_null(zu_metadata_get(&metadata, "Peer-Address", NULL), "the kernel knows, or nobody");
         cr_assert_str_eq((const char *)zu_metadata_get(&metadata, "X-a", NULL), "1");
         cr_assert_str_eq((const char *)zu_metadata_get(&metadata, "X-b", NULL), known ? "2" : "1");
         zu_metadata_fini(&metadata);

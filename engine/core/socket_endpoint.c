@@ -90,6 +90,11 @@ static int home_make(struct zu_socket *socket, void *endpoint, struct zu_home *r
     struct zu_settings *settings = zu_socket_settings(socket);
     if (!settings)
         return -ENOMEM;
+    /* Raw peers show nothing by which they could be let in, and ROUTER_RAW may have come behind zuring_admit_keys. */
+    if (settings->raw && (socket->admission.keys || socket->admission.judge.judge)) {
+        zu_settings_unref(settings);
+        return -ENOTSUP;
+    }
     *ret_home = (struct zu_home){
         .socket = socket,
         .events = zu_socket_peer_events(),

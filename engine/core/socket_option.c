@@ -142,18 +142,6 @@ static void settings_sockopt(struct zu_sockopt *sockopt, const struct zu_options
     sockopt->busy_poll = options->busy_poll;
 }
 
-/* As zu_secrets_wipe gives it back. */
-static int secret_copy(struct zu_bytes *to, const struct zu_bytes *from)
-{
-    to->data = from->size ? malloc(from->size) : NULL;
-    if (from->size && !to->data)
-        return -ENOMEM;
-    if (from->size)
-        memcpy(to->data, from->data, from->size);
-    to->size = from->size;
-    return 0;
-}
-
 /* Who the socket is to peers, and who lets them in. */
 static int settings_security(struct zu_settings *settings, const struct zu_socket *socket)
 {
@@ -163,9 +151,10 @@ static int settings_security(struct zu_settings *settings, const struct zu_socke
     memcpy(secrets->public_key, options->curve_public_key, ZU_CURVE_KEY_SIZE);
     memcpy(secrets->secret_key, options->curve_secret_key, ZU_CURVE_KEY_SIZE);
     memcpy(secrets->server_key, options->curve_server_key, ZU_CURVE_KEY_SIZE);
-    int err = secret_copy(&secrets->username, &options->plain_username);
+    const struct zu_bytes *name = &options->plain_username, *password = &options->plain_password;
+    int err = zu_option_bytes_set(&secrets->username, name->data, name->size);
     if (!err)
-        err = secret_copy(&secrets->password, &options->plain_password);
+        err = zu_option_bytes_set(&secrets->password, password->data, password->size);
     settings->waits = zu_guard_waits(options, &socket->admission);
     if (err || !settings->waits)
         return err;

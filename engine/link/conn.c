@@ -290,8 +290,10 @@ void zu_conn_free(struct zu_conn *conn)
     }
     if (conn->large)
         zu_buf_unref(conn->large);
-    if (conn->held)
+    if (conn->held) {
+        explicit_bzero(conn->held->data, conn->held_size);
         zu_buf_unref(conn->held);
+    }
     zu_home_fini(&conn->home);
     zu_free(conn, sizeof *conn);
 }

@@ -40,7 +40,9 @@ static void ask(struct zu_conn *conn, const struct zu_credentials *credentials)
         .answered = answered,
     };
     conn->asking = conn->asking_now = true;
-    if (guard)
+    if (conn->transport->peer_text && !address[0]) /* reset already: nobody is judged without an address */
+        answered(&conn->ask, &(struct zu_verdict){.error = -ENOTCONN});
+    else if (guard)
         guard->ops->ask(guard, &conn->ask);
     else
         answered(&conn->ask, &(struct zu_verdict){.error = -EFAULT});
@@ -68,10 +70,13 @@ int zu_conn_shake(struct zu_conn *conn, const uint8_t *bytes, size_t size, size_
 int zu_conn_hold(struct zu_conn *conn, const uint8_t *bytes, size_t size)
 {
     size_t room = conn->held ? conn->held->size : 0, need = conn->held_size + size;
+    size_t octets_max = conn->home.settings->handshake_octets_max;
     if (need > HELD_MAX)
         return -ENOBUFS;
+    if (octets_max && need > octets_max)
+        return -E2BIG;
     if (need > room) {
-        size_t wanted = need < HELD_MIN ? HELD_MIN : 2 * need;
+        size_t wanted = need < HELD_MIN ? HELD_MIN : need < HELD_ENOUGH ? 2 * need : need;
         struct zu_buf *grown = conn->held ? zu_buf_grow(conn->held, conn->held_size, wanted) : zu_buf_new(wanted);
         if (!grown)
             return -ENOMEM;

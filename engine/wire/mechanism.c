@@ -14,6 +14,7 @@
 #define SOCKET_TYPE "Socket-Type"
 #define IDENTITY "Identity"
 #define USER_ID "User-Id"
+#define PEER_ADDRESS "Peer-Address"
 /* 300, 400, 500 as the reason of an ERROR. */
 #define STATUS_SIZE 3
 
@@ -84,6 +85,7 @@ int zu_mechanism_properties_consume(struct zu_mechanism *mechanism, const uint8_
     if (rc < 0)
         return rc;
     zu_metadata_drop(&metadata, USER_ID);
+    zu_metadata_drop(&metadata, PEER_ADDRESS);
     rc = zu_metadata_join(&mechanism->metadata, &metadata);
     if (rc < 0) {
         zu_metadata_fini(&metadata);
