@@ -4,8 +4,8 @@
  * waits; completions are first copied out of the ring, then run, so a callback may start operations freely and nothing
  * recurses. Received bytes land in chunks that the kernel picks from a ring of provided buffers; each one that comes
  * back filled leaves its slot to a fresh chunk at once, so buffers never wait for the application. A stream is served best
- * by few of them, which stay in the cache, a crowd by many. The modest have one of their own: whatever it costs to hear
- * them out, and however many they are, a turn is not much longer for it.
+ * by few of them, which stay in the cache, a crowd by many. The modest have their own, few enough that a turn is not much
+ * longer for whatever it costs to hear them out, however many they are: one, when turns are long.
  * A start never fails: when no entry can be had the operation completes with -ENOMEM on the next wait. Without memory
  * for a fresh chunk the slot stays empty until the next wait; with all slots empty receives complete with -ENOBUFS.
  * Where the kernel lacks multishot receive, recv_stream completes without ZU_OP_MORE each time; callers start it again.
@@ -29,7 +29,9 @@ enum {
     CQ_ENTRIES = 4096,
     SLOTS = 64,    /* provided buffers for a crowd */
     SLOTS_FEW = 4, /* for streams. Measured: bench/README.md */
-    SLOTS_MODEST = 1,
+    SLOTS_MODEST = 8,
+    CALM = 4096,           /* receives that all found a buffer, after which one less will do */
+    TURN_LONG_NS = 200000, /* others wait for it */
     BATCH = 128, /* completions copied out at a time */
     SEND_MAX = 1 << 30, /* of one piece: an entry's length has 32 bits, a result 31 */
 };
@@ -39,7 +41,7 @@ enum { BUFFERS_COMMON, BUFFERS_MODEST, BUFFERS };
 
 static const struct {
     unsigned least, most; /* slots that are to be filled */
-} slots_range[BUFFERS] = {[BUFFERS_COMMON] = {SLOTS_FEW, SLOTS}, [BUFFERS_MODEST] = {SLOTS_MODEST, SLOTS_MODEST}};
+} slots_range[BUFFERS] = {[BUFFERS_COMMON] = {SLOTS_FEW, SLOTS}, [BUFFERS_MODEST] = {1, SLOTS_MODEST}};
 
 /* A group of provided buffers, and those who wait for one. The shard's thread. */
 struct buffers {
@@ -47,6 +49,7 @@ struct buffers {
     struct zu_chunk *slots[SLOTS];  /* the chunk in each slot; NULL in those that are not filled */
     unsigned filled;                /* of them */
     unsigned wanted;                /* from the least up: doubled when the kernel finds none, one less for each that comes back full */
+    unsigned calm;                  /* receives since it changed */
     unsigned group;                 /* which one it is */
     struct zu_op *starved;          /* chain through op->slot, oldest first: found no buffer while others had them */
     struct zu_op *starved_last;     /* its end, while there is one */
@@ -258,8 +261,11 @@ static struct zu_chunk *slot_take(struct buffers *buffers, const struct io_uring
     struct zu_chunk *chunk = buffers->slots[slot];
     buffers->slots[slot] = NULL;
     buffers->filled--;
-    if (cqe->res == ZU_RECEIVE_SIZE && buffers->wanted > slots_range[buffers->group].least)
+    if (buffers->wanted > slots_range[buffers->group].least &&
+        (cqe->res == ZU_RECEIVE_SIZE || ++buffers->calm >= CALM)) {
         buffers->wanted--;
+        buffers->calm = 0;
+    }
     if (buffers->filled < buffers->wanted)
         slot_fill(buffers, slot);
     if (zu_likely(cqe->res > 0))
@@ -273,6 +279,7 @@ static ZU_COLD void slots_widen(struct buffers *buffers)
 {
     unsigned most = slots_range[buffers->group].most;
     buffers->wanted = buffers->wanted * 2 < most ? buffers->wanted * 2 : most;
+    buffers->calm = 0;
     slots_refill(buffers);
 }
 
@@ -345,6 +352,20 @@ static void completions_run(struct uring *uring)
     } while (count == BATCH);
 }
 
+/* While several of the modest are heard in a turn, its length is looked at. */
+static void completions_run_timed(struct uring *uring)
+{
+    struct buffers *modest = &uring->buffers[BUFFERS_MODEST];
+    if (zu_likely(modest->wanted == slots_range[BUFFERS_MODEST].least)) {
+        completions_run(uring);
+        return;
+    }
+    uint64_t from_ns = zu_clock_ns();
+    completions_run(uring);
+    if (zu_clock_ns() - from_ns > TURN_LONG_NS)
+        modest->wanted = slots_range[BUFFERS_MODEST].least;
+}
+
 /* Whoever found no entry is not to sleep over it: least of all the waker. */
 static bool is_refused(const struct uring *uring)
 {
@@ -375,7 +396,7 @@ static int wait_for(struct zu_driver *driver, uint64_t until_ns)
     int err = submit_and_wait(uring, zu_unlikely(is_refused(uring)) ? 0 : until_ns);
     if (zu_unlikely(uring->stillborn))
         stillborn_complete(uring);
-    completions_run(uring);
+    completions_run_timed(uring);
     return err == -EINTR ? err : 0;
 }
 
