@@ -5,7 +5,7 @@
  * recurses. Received bytes land in chunks that the kernel picks from a ring of provided buffers; each one that comes
  * back filled leaves its slot to a fresh chunk at once, so buffers never wait for the application. A stream is served best
  * by few of them, which stay in the cache, a crowd by many. The modest have their own, few enough that a turn is not much
- * longer for whatever it costs to hear them out, however many they are: one, when turns are long.
+ * longer for whatever it costs to hear them out, however many they are: one or two, when turns are long.
  * A start never fails: when no entry can be had the operation completes with -ENOMEM on the next wait. Without memory
  * for a fresh chunk the slot stays empty until the next wait; with all slots empty receives complete with -ENOBUFS.
  * Where the kernel lacks multishot receive, recv_stream completes without ZU_OP_MORE each time; callers start it again.
@@ -50,6 +50,7 @@ struct buffers {
     unsigned filled;                /* of them */
     unsigned wanted;                /* from the least up: doubled when the kernel finds none, one less for each that comes back full */
     unsigned calm;                  /* receives since it changed */
+    bool missed;                    /* the kernel found none in this turn */
     unsigned group;                 /* which one it is */
     struct zu_op *starved;          /* chain through op->slot, oldest first: found no buffer while others had them */
     struct zu_op *starved_last;     /* its end, while there is one */
@@ -274,15 +275,6 @@ static struct zu_chunk *slot_take(struct buffers *buffers, const struct io_uring
     return NULL;
 }
 
-/* A crowd that speaks at the same time: it is served in fewer turns when each finds a buffer. */
-static ZU_COLD void slots_widen(struct buffers *buffers)
-{
-    unsigned most = slots_range[buffers->group].most;
-    buffers->wanted = buffers->wanted * 2 < most ? buffers->wanted * 2 : most;
-    buffers->calm = 0;
-    slots_refill(buffers);
-}
-
 static void complete(struct uring *uring, const struct io_uring_cqe *cqe)
 {
     void *data = io_uring_cqe_get_data(cqe);
@@ -304,7 +296,7 @@ static void complete(struct uring *uring, const struct io_uring_cqe *cqe)
     /* The kernel was faster than our refilling: there are buffers again, so this is no shortage. */
     bool is_again = cqe->res == -ENOBUFS && buffers->filled;
     if (zu_unlikely(is_again))
-        slots_widen(buffers);
+        buffers->missed = true;
     if (zu_unlikely(is_again) && !op->cancelled && !more && buffers->again-- == 0) {
         buffers->again = 0;
         starve(buffers, op);
@@ -362,8 +354,10 @@ static void completions_run_timed(struct uring *uring)
     }
     uint64_t from_ns = zu_clock_ns();
     completions_run(uring);
-    if (zu_clock_ns() - from_ns > TURN_LONG_NS)
+    if (zu_clock_ns() - from_ns > TURN_LONG_NS) {
         modest->wanted = slots_range[BUFFERS_MODEST].least;
+        modest->missed = false;
+    }
 }
 
 /* Whoever found no entry is not to sleep over it: least of all the waker. */
@@ -373,8 +367,19 @@ static bool is_refused(const struct uring *uring)
            uring->buffers[BUFFERS_MODEST].starved || !uring->wake_armed;
 }
 
+/* A crowd that speaks at the same time: it is served in fewer turns when each finds a buffer. */
+static ZU_COLD void slots_widen(struct buffers *buffers)
+{
+    unsigned most = slots_range[buffers->group].most;
+    buffers->wanted = buffers->wanted * 2 < most ? buffers->wanted * 2 : most;
+    buffers->calm = 0;
+    buffers->missed = false;
+}
+
 static void buffers_serve(struct buffers *buffers)
 {
+    if (zu_unlikely(buffers->missed))
+        slots_widen(buffers);
     if (zu_unlikely(buffers->filled < buffers->wanted))
         slots_refill(buffers);
     buffers->again = buffers->filled;
