@@ -533,6 +533,39 @@ Test(pubsub_pattern, a_change_without_memory_changes_nothing)
     cr_assert_gt(failed, 10u);
 }
 
+/* The frame behind a subscription finds no memory with some: they lose the message, and are told all the same. */
+Test(pubsub_pattern, a_subscription_outlives_the_message_that_it_is_in)
+{
+    enum { PEERS = 3, SIZE = 7000 };
+    static char body[SIZE];
+    unsigned lost = 0;
+    memset(body, 'x', SIZE);
+    for (unsigned from = 1; from < 12; from++) {
+        peers_begin(&zu_pattern_xsub);
+        struct zu_peer *peers[PEERS];
+        for (int i = 0; i < PEERS; i++)
+            peers[i] = attached(0, 0);
+        cr_assert_eq(change(true, true, true, "abc", 3), 0);
+        struct zu_chunk *pool = pool_empty();
+        zu_alloc_fail_from = from;
+        for (int more = 1; more >= 0; more--) {
+            struct zu_part part = {.data = body, .size = SIZE, .more = more};
+            if (pattern.ops->send(&pattern, &part) < 0)
+                cr_assert_eq(near_send(99, more), 0);
+        }
+        zu_alloc_fail_from = 0;
+        pool_refill(pool);
+        pattern.ops->poll(&pattern);
+        for (int i = 0; i < PEERS; i++) {
+            lost += peers[i]->out_dropped;
+            cr_assert_eq(told(peers[i]), 1, "piece %u, peer %d", from, i);
+            end(peers[i]);
+        }
+        zu_pattern_fini(&pattern);
+    }
+    cr_assert_gt(lost, 0u);
+}
+
 Test(pubsub_pattern, what_was_accepted_is_given_and_what_was_not_is_passed_over)
 {
     peers_begin(&zu_pattern_sub);

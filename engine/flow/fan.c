@@ -12,7 +12,7 @@ void zu_fan_member_init(struct zu_fan_member *member, struct zu_peer *peer)
 {
     zu_list_init(&member->chosen);
     member->peer = peer;
-    member->full = false;
+    member->full = member->lost = false;
 }
 
 ZU_COLD bool zu_fan_has_room_slowly(struct zu_fan_member *member, uint64_t patience_ns)
@@ -72,6 +72,7 @@ static ZU_COLD void lose(struct zu_fan_member *member)
 {
     zu_pipe_roll_back(member->peer->out);
     member->peer->out_dropped++;
+    member->lost = true;
     zu_list_remove(&member->chosen);
 }
 

@@ -13,6 +13,7 @@ struct zu_fan_member {
     struct zu_link chosen; /* among those who get the message under way */
     struct zu_peer *peer;  /* where it goes; NULL once writing is over */
     bool full;             /* it had no room, and its pipe's note has not come since */
+    bool lost;             /* it found no memory, and lost what it had of a message */
 };
 
 void zu_fan_member_init(struct zu_fan_member *member, struct zu_peer *peer);

@@ -3,8 +3,8 @@
  * A publisher that comes is told the whole set; from then on, every change. After a lost connection it is told all again,
  * behind a mark that makes void what was still on its way (flow/subscription.h); losses in quick succession may be one
  * note. What is told are records, which no limit holds up. A change is told to all; without memory to nobody, and then
- * it is none. A peer for which there was no memory to tell it the whole set
- * is told all once more when the socket is used next.
+ * it is none. A peer for which there was no memory to tell it the whole set, or that lost a message with a change in it
+ * for want of memory behind that, is told all once more when the socket is used next.
  */
 #include "flow/upstream.h"
 
@@ -216,34 +216,53 @@ static int count(struct zu_upstream *upstream, const struct zu_subscription *sub
     return subscription->on || always || (!err && (touched & ZU_TOPIC_OWN));
 }
 
+/* 1: what is to be told is in `ret_telling`, to be ended, and cannot fail. 0: there is nothing to be told. */
+static int begin(struct zu_upstream *upstream, const struct zu_subscription *subscription, bool always,
+                 struct zu_telling *ret_telling)
+{
+    int err = zu_telling_init(ret_telling, subscription);
+    if (err)
+        return err;
+    err = reserve(upstream, ret_telling);
+    int tells = err ? err : count(upstream, subscription, always);
+    if (tells != 1)
+        zu_telling_fini(ret_telling);
+    return tells;
+}
+
 int zu_upstream_change(struct zu_upstream *upstream, const struct zu_subscription *subscription, bool always)
 {
     struct zu_telling telling;
-    int err = zu_telling_init(&telling, subscription);
-    if (err)
-        return err;
-    err = reserve(upstream, &telling);
-    int tells = err ? err : count(upstream, subscription, always);
-    if (tells == 1)
-        tell(upstream, &telling, false);
+    int tells = begin(upstream, subscription, always, &telling);
+    if (tells != 1)
+        return tells;
+    tell(upstream, &telling, false);
     zu_telling_fini(&telling);
-    return tells < 0 ? tells : 0;
+    return 0;
 }
 
 int zu_upstream_change_within(struct zu_upstream *upstream, const struct zu_subscription *subscription, bool first)
 {
     struct zu_telling telling;
-    int err = zu_telling_init(&telling, subscription);
-    if (err)
-        return err;
-    err = reserve(upstream, &telling);
-    int tells = err ? err : count(upstream, subscription, true);
-    if (tells == 1 && first)
+    int tells = begin(upstream, subscription, true, &telling);
+    if (tells != 1)
+        return tells;
+    if (first)
         zu_fan_admit_chosen(&upstream->chosen);
-    if (tells == 1)
-        tell(upstream, &telling, true);
+    tell(upstream, &telling, true);
     zu_telling_fini(&telling);
-    return tells < 0 ? tells : 0;
+    upstream->told_within = true;
+    return 0;
+}
+
+void zu_upstream_lost_within(struct zu_upstream *upstream)
+{
+    zu_list_each(link, after, &upstream->all)
+    {
+        struct publisher *publisher = zu_container_of(link, struct publisher, link);
+        publisher->is_owed |= publisher->fan.lost;
+        upstream->owes |= publisher->fan.lost;
+    }
 }
 
 void zu_upstream_choose(struct zu_upstream *upstream)
@@ -253,5 +272,7 @@ void zu_upstream_choose(struct zu_upstream *upstream)
     {
         struct publisher *publisher = zu_container_of(link, struct publisher, link);
         zu_list_append(&upstream->chosen, &publisher->fan.chosen);
+        publisher->fan.lost = false;
     }
+    upstream->told_within = false;
 }

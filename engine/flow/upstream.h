@@ -18,6 +18,7 @@ struct zu_upstream {
     bool owes;                      /* a publisher was not told all, for want of memory */
     bool inside;                    /* XSUB: between two frames of it */
     bool heeds;                     /* XSUB: its further frames may be subscriptions, too */
+    bool told_within;               /* XSUB: one of its frames was */
 };
 
 /* Slots, or what they are made of. */
@@ -56,5 +57,10 @@ void zu_upstream_choose(struct zu_upstream *upstream);
  * lose it; who does not get it is told by record. -ENOMEM: nothing has changed, and nobody has lost anything.
  */
 int zu_upstream_change_within(struct zu_upstream *upstream, const struct zu_subscription *subscription, bool first);
+/*
+ * Who lost the message under way, in which a prefix was told, for want of memory, is told all again. A prefix that was
+ * taken back in it stays with them until the next connection: more comes then than is wanted.
+ */
+void zu_upstream_lost_within(struct zu_upstream *upstream);
 
 #endif

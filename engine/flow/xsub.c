@@ -36,7 +36,11 @@ static int send_among(struct zu_upstream *upstream, struct zu_part *part, bool f
     else if (!err && first)
         zu_fan_admit_chosen(&upstream->chosen);
     if (!err)
-        return zu_fan_write(&upstream->chosen, own);
+        err = zu_fan_write(&upstream->chosen, own);
+    if (!err && upstream->told_within)
+        zu_upstream_lost_within(upstream);
+    if (!err)
+        return 0;
     if (own != part)
         zu_part_drop(own);
     if (first)
