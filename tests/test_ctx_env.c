@@ -60,7 +60,7 @@ Test(ctx_env, without_variables_nothing_changes_and_nothing_is_told)
     cr_assert(is_default());
     cr_assert_str_eq(told, "");
     cr_assert_eq(options.drive, ZU_DRIVE_BACKGROUND);
-    cr_assert_eq(options.spin_us, 0);
+    cr_assert_eq(options.spin_us, -1);
 }
 
 Test(ctx_env, each_variable_sets_its_option)
@@ -74,6 +74,8 @@ Test(ctx_env, each_variable_sets_its_option)
     cr_assert_eq(options.spin_us, 50);
     make_with("ZURING_SPIN_US", "0");
     cr_assert_eq(options.spin_us, 0);
+    make_with("ZURING_SPIN_US", "-1");
+    cr_assert_eq(options.spin_us, -1);
     make_with("ZURING_SPIN_US", "1000000");
     cr_assert_eq(options.spin_us, 1000000);
     make_with("ZURING_FLUSH_BYTES", "1");
@@ -109,7 +111,7 @@ Test(ctx_env, what_is_no_value_is_told_once_and_left_alone)
         const char *values[8];
     } wrong[] = {
         {"ZURING_DRIVE", {"", "Inline", "inline ", "1", "caller"}},
-        {"ZURING_SPIN_US", {"", "-1", "1000001", "many", "5us", "99999999999999999999"}},
+        {"ZURING_SPIN_US", {"", "-2", "1000001", "many", "5us", "99999999999999999999"}},
         {"ZURING_FLUSH_BYTES", {"", "0", "-5", "4k", "4294967297"}},
         {"ZURING_FLUSH_US", {"", "-1", "1000001", "0x10"}},
         {"ZURING_CPUS", {"a", "1,b", "-1", "1024", "1;2", "0-3"}},

@@ -4,6 +4,8 @@
  * was sent there has arrived, while TCP holds back a burst without acknowledgements. Since the keeper may send what the
  * watched thread, preempted, has not, "not yet" needs to be seen in one attempt of several.
  */
+#include "core/context.h"
+#include "io/shard.h"
 #include "scene.h"
 
 #include <signal.h>
@@ -591,6 +593,62 @@ Test(drive, a_signal_ends_a_wait)
         cr_assert_eq(thread.error, EINTR, "%d: %s", which, zmq_strerror(thread.error));
         scene_end(&scene);
     }
+}
+
+/* What a shard's thread knows of itself. */
+struct inquiry {
+    struct zu_note note;    /* to it */
+    struct zu_shard *shard; /* whom */
+    unsigned looks;         /* of its last spin */
+    _Atomic bool answered;  /* release, acquire: looks is there */
+};
+
+static void inquiry_run(struct zu_note *note)
+{
+    struct inquiry *inquiry = zu_container_of(note, struct inquiry, note);
+    inquiry->looks = inquiry->shard->spinner.turns;
+    inquiry->answered = true;
+}
+
+static bool has_spun(void *context)
+{
+    struct inquiry inquiry = {.note.run = inquiry_run, .shard = ((struct zu_context *)context)->shards[0]};
+    zu_mailbox_post(&inquiry.shard->box, &inquiry.note);
+    KIT_UNTIL(inquiry.answered);
+    return inquiry.looks > 0;
+}
+
+/* Batches of requests, with answers or without. */
+static bool dialogue_spins(int spin_us, bool is_answered)
+{
+    enum { OCTETS = 1 << 22, SIZE = 64, BATCH = 500 };
+    static char bytes[SIZE];
+    char text[KIT_ENDPOINT_SIZE];
+    void *context = drive_context(&(struct drive_way){.drive = ZU_DRIVE_BACKGROUND, .spin_us = spin_us});
+    void *hub = kit_socket(context, ZMQ_PAIR), *spoke = kit_socket(context, ZMQ_PAIR);
+    KIT_OK(zmq_connect(spoke, kit_bind(hub, "tcp", text)));
+    for (int sent = 0; sent < OCTETS && !(is_answered && has_spun(context)); sent += BATCH * SIZE) {
+        void *ends[2] = {spoke, hub};
+        for (int way = 0; way < (is_answered ? 2 : 1); way++) {
+            for (int i = 0; i < BATCH; i++)
+                cr_assert_eq(zmq_send(ends[way], bytes, SIZE, 0), SIZE);
+            for (int i = 0; i < BATCH; i++)
+                cr_assert_eq(zmq_recv(ends[!way], bytes, SIZE, 0), SIZE);
+        }
+    }
+    bool spun = has_spun(context);
+    KIT_OK(zmq_close(spoke));
+    KIT_OK(zmq_close(hub));
+    KIT_OK(zmq_ctx_term(context));
+    return spun;
+}
+
+/* Where it pays: not in a stream one way. Nowhere, if so wished. */
+Test(drive, a_shard_spins_in_a_dialogue_of_batches)
+{
+    cr_assert(dialogue_spins(-1, true));
+    cr_assert_not(dialogue_spins(-1, false));
+    cr_assert_not(dialogue_spins(0, true));
 }
 
 static uint64_t process_cpu_ms(void)

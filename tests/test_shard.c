@@ -22,6 +22,7 @@ struct script {
     uint64_t until_ns;                      /* of the last wait */
     uint64_t now_ns;                        /* its clock */
     unsigned wakes;                         /* calls */
+    unsigned looks;                         /* calls of ready */
     int start_error;                        /* what start returns */
     bool freed;                             /* free was called */
 };
@@ -47,6 +48,12 @@ static int script_wait(struct zu_driver *driver, uint64_t until_ns)
     return 0;
 }
 
+static bool script_ready(struct zu_driver *driver)
+{
+    script_of(driver)->looks++;
+    return false;
+}
+
 static void script_wake(struct zu_driver *driver)
 {
     script_of(driver)->wakes++;
@@ -62,6 +69,7 @@ static const struct zu_driver_ops script_ops = {
     .start = script_start,
     .free = script_free,
     .wait = script_wait,
+    .ready = script_ready,
     .wake = script_wake,
     .now_ns = script_now_ns,
 };
@@ -129,6 +137,33 @@ Test(shard, wakes_a_sleeper_once_and_nobody_else)
     cr_assert_eq(script.wakes, 1);
     zu_shard_fini(&shard);
     cr_assert(script.freed);
+}
+
+/* For 80 octets a microsecond, and 30 of them at a time. */
+Test(shard, looks_for_what_a_dialogue_has_paid)
+{
+    cr_assert_eq(zu_shard_init(&shard, &script.driver), 0);
+    zu_shard_earn(&shard, 1 << 20);
+    zu_shard_step(&shard, ZU_NEVER);
+    cr_assert_eq(script.looks, 0, "by default it does not");
+    shard.earns = true;
+    zu_shard_earn(&shard, 2000);
+    zu_shard_step(&shard, ZU_NEVER);
+    cr_assert_eq(script.looks, 0, "that does not pay for a spin");
+    zu_shard_earn(&shard, 1000);
+    zu_shard_step(&shard, ZU_NEVER);
+    cr_assert_gt(script.looks, 0);
+    cr_assert_eq(script.until_ns, ZU_NEVER, "in vain: it sleeps");
+    unsigned looks = script.looks;
+    zu_shard_step(&shard, ZU_NEVER);
+    cr_assert_eq(script.looks, looks, "it is spent");
+    zu_shard_earn(&shard, 1 << 20);
+    for (int i = 0; i < 6; i++)
+        zu_shard_step(&shard, ZU_NEVER);
+    looks = script.looks;
+    zu_shard_step(&shard, ZU_NEVER);
+    cr_assert_eq(script.looks, looks, "not much is kept for later");
+    zu_shard_fini(&shard);
 }
 
 static void fired_posts(struct zu_timer *timer)

@@ -122,7 +122,7 @@ def verbose_tells_what_is_in_use(folder):
     program = str(user(folder))
     done = run("-v", program)
     assert done.stderr.count("\n") == 1, done.stderr
-    for words in (f"library {LIBRARY}", "driver io_uring", "drive background", "spin 0 "):
+    for words in (f"library {LIBRARY}", "driver io_uring", "drive background", "spin where it pays"):
         assert words in done.stderr, (words, done.stderr)
     done = run("-v", "--inline", "--spin", "50", program)
     for words in ("driver epoll", "drive inline", "spin 50 "):

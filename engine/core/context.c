@@ -183,8 +183,9 @@ static int shard_start(struct zu_context *context, struct zu_shard *shard, unsig
         CPU_SET(options->shard_cpus[index % (unsigned)options->shard_cpu_count], &own);
         how.cpus = &own;
     }
-    shard->driver->busy_poll_us = (uint32_t)options->spin_us;
-    shard->spinner.budget_ns = (uint64_t)options->spin_us * 1000;
+    shard->driver->busy_poll_us = (uint32_t)zu_ctx_spin_ns(options) / 1000;
+    shard->spinner.budget_ns = zu_ctx_spin_ns(options);
+    shard->earns = options->spin_us < 0;
     return zu_shard_start(shard, &how);
 }
 
@@ -205,7 +206,7 @@ static int shards_start(struct zu_context *context)
     unsigned count = (unsigned)(options->shards ? options->shards : options->io_threads);
     int err = 0;
     context->is_inline = options->drive == ZU_DRIVE_INLINE;
-    context->spin_ns = (uint64_t)options->spin_us * 1000;
+    context->spin_ns = zu_ctx_spin_ns(options);
     if (context->is_inline) {
         count = 0;
         zu_keeper_watch(&context->keeper);
@@ -266,7 +267,7 @@ struct zu_drive_limits zu_context_drive_limits(struct zu_context *context)
 {
     pthread_mutex_lock(&context->lock);
     struct zu_drive_limits limits = {
-        .spin_ns = (uint64_t)context->options.spin_us * 1000,
+        .spin_ns = zu_ctx_spin_ns(&context->options),
         .flush_ns = (uint64_t)context->options.flush_us * 1000,
         .flush_bytes = (size_t)context->options.flush_bytes,
     };

@@ -7,6 +7,7 @@
 #include "core/ctx_option.h"
 
 #include <stdatomic.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,7 @@ static int number_of(const char *text, int *ret_number)
 {
     char *end;
     long number = strtol(text, &end, 10);
-    if (*end || end == text || number < 0 || number > 2147483647)
+    if (*end || end == text || number < INT_MIN || number > INT_MAX)
         return -1;
     *ret_number = (int)number;
     return 0;
@@ -60,7 +61,7 @@ static int set_shards(struct zu_ctx_options *options, int number, const char *te
 
 static const struct variable variables[] = {
     {"ZURING_DRIVE", "background or inline", set_drive, ZU_CTX_OPT_DRIVE},
-    {"ZURING_SPIN_US", "microseconds, up to 1000000", set_number, ZU_CTX_OPT_SPIN_US},
+    {"ZURING_SPIN_US", "microseconds, up to 1000000, or -1: where it pays", set_number, ZU_CTX_OPT_SPIN_US},
     {"ZURING_FLUSH_BYTES", "a number of bytes from 1 on", set_number, ZU_CTX_OPT_FLUSH_BYTES},
     {"ZURING_FLUSH_US", "microseconds, up to 1000000", set_number, ZU_CTX_OPT_FLUSH_US},
     {"ZURING_CPUS", "numbers of processors, as in 2,3", set_text, ZU_CTX_OPT_CPUS},

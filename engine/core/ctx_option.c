@@ -142,7 +142,7 @@ static const struct zu_ctx_option_row rows[ZU_CTX_OPT_END] = {
 /* zuring's own, from ZU_CTX_OPT_OWN on. */
 static const struct zu_ctx_option_row own_rows[ZU_CTX_OPT_OWN_END - ZU_CTX_OPT_OWN] = {
     [ZU_CTX_OPT_DRIVE - ZU_CTX_OPT_OWN] = {"DRIVE", STORED(drive), .max = ZU_DRIVE_INLINE},
-    [ZU_CTX_OPT_SPIN_US - ZU_CTX_OPT_OWN] = {"SPIN_US", STORED(spin_us), .max = 1000000},
+    [ZU_CTX_OPT_SPIN_US - ZU_CTX_OPT_OWN] = {"SPIN_US", STORED(spin_us), .min = -1, .max = 1000000, .fallback = -1},
     [ZU_CTX_OPT_FLUSH_BYTES - ZU_CTX_OPT_OWN] = {"FLUSH_BYTES", STORED(flush_bytes), .min = 1, .fallback = 131072},
     [ZU_CTX_OPT_FLUSH_US - ZU_CTX_OPT_OWN] = {"FLUSH_US", STORED(flush_us), .max = 1000000, .fallback = 20},
     [ZU_CTX_OPT_CPUS - ZU_CTX_OPT_OWN] = {"CPUS", .settable = true, .set = cpus_set},

@@ -6,7 +6,9 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "base/attr.h"
 #include "core/option_number.h"
 
 #define ZU_THREAD_NAME_PREFIX_MAX 16
@@ -28,7 +30,7 @@ struct zu_ctx_options {
     int blocky;                                             /* 0: new sockets start with LINGER 0 */
     cpu_set_t thread_cpus;                                  /* CPUs of the shard threads; empty: any */
     int drive;                                              /* enum zu_drive_mode: who moves a socket's messages */
-    int spin_us;                                            /* how long a wait looks again before it sleeps */
+    int spin_us;                                            /* how long a wait looks again before it sleeps; -1: where it pays */
     int flush_bytes;                                        /* inline: what makes a batch */
     int flush_us;                                           /* inline: how long a batch gathers */
     int shards;                                             /* from the environment: counts in place of io_threads; 0: no */
@@ -36,6 +38,12 @@ struct zu_ctx_options {
     int shard_cpu_count;                                    /* how many are named; 0: any */
     char thread_name_prefix[ZU_THREAD_NAME_PREFIX_MAX + 1]; /* before thread names; empty: none */
 };
+
+/* Of every wait; what pays is for the shards to find out. */
+ZU_INLINE uint64_t zu_ctx_spin_ns(const struct zu_ctx_options *options)
+{
+    return options->spin_us > 0 ? (uint64_t)options->spin_us * 1000 : 0;
+}
 
 /* One row per option; `name` is NULL where no option has the number. Without `set`, a row stores an int. */
 struct zu_ctx_option_row {

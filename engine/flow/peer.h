@@ -31,6 +31,7 @@ struct zu_outlet {
     _Atomic int waits_on;     /* the processor of the thread that last waited for it; relaxed, a hint */
     _Atomic uint64_t emptied_ns; /* when the sending thread last emptied the pipe; relaxed, as the next */
     _Atomic uint64_t gap_ns;  /* how long after the time before that was */
+    _Atomic uint64_t sent;    /* octets that the sending thread handed to the kernel; its own to raise, relaxed */
 };
 
 /* 1 to 255 octets. NULL without memory. */

@@ -34,7 +34,9 @@ struct zu_shard {
     struct zu_mailbox box;    /* any thread posts */
     struct zu_mailbox *user_box; /* NULL, or the box of the socket for which it is stepped: no sleep over its notes either */
     void (*neglected)(struct zu_shard *); /* NULL, or, any thread: notes have come and nobody is stepping it */
-    struct zu_spinner spinner; /* its thread; the budget is set by the maker */
+    struct zu_spinner spinner; /* its thread; the budget is set by the maker, or by what is earned */
+    bool earns;               /* set by the maker: it spins for what zu_shard_earn has paid */
+    uint64_t earned_ns;       /* its thread: of that, what is left */
     struct zu_driver *driver; /* the shard's thread; wake from any */
     struct zu_timers timers;  /* the shard's thread */
     struct zu_link residents; /* the shard's thread: connections, for who looks at all (struct zu_conn.resident) */
@@ -98,6 +100,13 @@ ZU_INLINE void zu_shard_owe(struct zu_shard *shard, bool *owes, bool now)
     unsigned owing = atomic_load_explicit(&shard->owing, memory_order_relaxed);
     atomic_store_explicit(&shard->owing, now ? owing + 1 : owing - 1, memory_order_relaxed);
 }
+
+/*
+ * Its thread: so many octets went both ways in a dialogue. Whoever waits for the other's next batch in turn would sleep for
+ * a few microseconds each time, and be woken, which costs as much as to look and see: that is paid for by the octet, so that
+ * a dialogue of single messages sleeps.
+ */
+void zu_shard_earn(struct zu_shard *shard, uint64_t octets);
 
 /* Sets a timer `delay_ns` from now. Without memory for it, the timer is not set: callers treat it as never firing. */
 int zu_shard_timer(struct zu_shard *shard, struct zu_timer *timer, uint64_t delay_ns);

@@ -103,6 +103,8 @@ struct zu_conn {
     struct zu_timer silence_timer;     /* the peer must be heard before, after our PING */
     struct zu_timer ttl_timer;         /* the peer's own promise, from its PING */
 
+    uint64_t told_in;                  /* of bytes_in: what went into the dialogue that the shard was told of */
+    uint64_t told_out;                 /* the same of zu_outlet_sent */
     uint64_t bytes_in;                 /* received, counter */
     uint64_t bytes_out;                /* handed to the kernel, counter */
 };

@@ -11,12 +11,14 @@
 #include <errno.h>
 
 #include "flow/pipe_conflate.h"
+#include "link/outlet.h"
 
 enum {
     DIRECT_MIN = 32 * 1024, /* a smaller frame arrives sooner with the stream, beside its neighbours */
     TAIL_BYTES = 256,                /* received behind a large frame: the next head, and a little */
     LARGE_FIRST_MAX = 2 * 1024 * 1024, /* memory taken on the peer's word; more only as bytes arrive */
     MEMORY_RETRY_MS = 10,
+    DIALOGUE_LEAD = 32 * 1024, /* of either side, that the other may yet make up for */
     PACE_NS = 1000000, /* how long a lagging reader is waited for before it is served beyond the cache */
 };
 
@@ -258,12 +260,30 @@ static int direct_arrived(struct zu_conn *conn, size_t size)
     return after_feed(conn, zu_pipe_feed_tail(conn->in, (uint32_t)tail, &conn->limits, &want), &want);
 }
 
+/* What came and what the application answered, as far as the one makes up for the other. */
+static void dialogue_tell(struct zu_conn *conn)
+{
+    uint64_t sent = zu_outlet_sent(&conn->peer->outlet);
+    if (sent == conn->told_out) {
+        if (conn->bytes_in - conn->told_in > DIALOGUE_LEAD)
+            conn->told_in = conn->bytes_in - DIALOGUE_LEAD;
+        return;
+    }
+    if (sent - conn->told_out > DIALOGUE_LEAD)
+        conn->told_out = sent - DIALOGUE_LEAD;
+    uint64_t in = conn->bytes_in - conn->told_in, out = sent - conn->told_out, both = in < out ? in : out;
+    conn->told_in += both;
+    conn->told_out += both;
+    zu_shard_earn(conn->shard, both);
+}
+
 static int arrived(struct zu_conn *conn, size_t size, struct zu_chunk *chunk)
 {
     conn->bytes_in += size;
     if (zu_unlikely(!conn->ready))
         return handshake(conn, chunk, ZU_RECEIVE_HEADROOM, (uint32_t)size);
     zu_heartbeat_heard(conn);
+    dialogue_tell(conn);
     if (conn->rx_direct) {
         zu_pipe_feed_expect(conn->in, false);
         return direct_arrived(conn, size);

@@ -78,6 +78,11 @@ uint64_t zu_outlet_gap_ns(const struct zu_outlet *outlet)
     return idle_ns > gap_ns ? idle_ns : gap_ns;
 }
 
+uint64_t zu_outlet_sent(const struct zu_outlet *outlet)
+{
+    return atomic_load_explicit(&outlet->sent, memory_order_relaxed);
+}
+
 bool zu_outlet_close(struct zu_outlet *outlet)
 {
     if (atomic_load_explicit(&outlet->state, memory_order_relaxed) == CLOSED)
@@ -110,6 +115,8 @@ static ssize_t send_waiting(struct zu_peer *peer, const struct msghdr *message, 
     if (now_ns && (sent == -EAGAIN || !patience->each_ns))
         peer->out_stalled_ns = zu_clock_ns();
     peer->out_interrupted |= sent == -EINTR;
+    if (sent > 0)
+        atomic_store_explicit(&peer->outlet.sent, zu_outlet_sent(&peer->outlet) + (uint64_t)sent, memory_order_relaxed);
     return sent;
 }
 

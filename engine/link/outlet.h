@@ -22,6 +22,8 @@ void zu_outlet_give(struct zu_outlet *outlet);
 bool zu_outlet_is_applications(const struct zu_outlet *outlet);
 /* The sending thread's pace: the time between its last two batches, or since the last if that is longer. */
 uint64_t zu_outlet_gap_ns(const struct zu_outlet *outlet);
+/* Octets that the sending thread has handed to the kernel itself, so far. */
+uint64_t zu_outlet_sent(const struct zu_outlet *outlet);
 /* True: nobody uses the descriptor, or will. False: a thread is sending; it will post far_wanted. */
 bool zu_outlet_close(struct zu_outlet *outlet);
 
