@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -303,6 +304,19 @@ KIT_UNUSED static int kit_thread_join(struct kit_thread *thread)
 {
     pthread_join(thread->id, NULL);
     return thread->error;
+}
+
+/*
+ * Ends its call by SIGUSR1, for which there is a handler; then as kit_thread_join. Again and again, for a thread that sleeps
+ * may still sleep on a lock before its wait, where a signal comes too early.
+ */
+KIT_UNUSED static int kit_thread_interrupt(struct kit_thread *thread)
+{
+    for (uint64_t until_ms = 0; !thread->ended; zmq_poll(NULL, 0, 1)) {
+        cr_assert(kit_before(&until_ms), "a signal does not end its call");
+        pthread_kill(thread->id, SIGUSR1);
+    }
+    return kit_thread_join(thread);
 }
 
 /* Resident memory of this process. */

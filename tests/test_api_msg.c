@@ -414,8 +414,7 @@ Test(api_msg, so_has_one_that_was_interrupted)
     void *pull = kit_socket(context, ZMQ_PULL);
     struct kit_thread thread;
     kit_thread_start(&thread, recv_blocked, pull);
-    pthread_kill(thread.id, SIGUSR1);
-    cr_assert_eq(kit_thread_join(&thread), EINTR);
+    cr_assert_eq(kit_thread_interrupt(&thread), EINTR);
     kit_thread_start(&thread, recv_blocked, pull);
     KIT_OK(zmq_ctx_shutdown(context));
     cr_assert_eq(kit_thread_join(&thread), ETERM);

@@ -232,8 +232,7 @@ Test(context, term_is_interrupted_and_called_again)
     void *socket = kit_socket(context, ZMQ_PULL);
     struct kit_thread term;
     kit_thread_start(&term, call_term, context);
-    pthread_kill(term.id, SIGUSR1);
-    cr_assert_eq(kit_thread_join(&term), EINTR);
+    cr_assert_eq(kit_thread_interrupt(&term), EINTR);
     KIT_OK(zmq_close(socket));
     KIT_OK(zmq_ctx_term(context));
 }
