@@ -3,8 +3,8 @@
 """The guide's programs, run as a reader would run them: examples.py FOLDER [--short]
 
 FOLDER holds the built programs. Each scenario starts some of them as processes, waits until they end by themselves or
-asks them to, and checks what they print. Each is run with either drive of zuring; nothing sleeps, everything has a
-deadline. --short cuts the counts, for sanitizers. Closes with `N passed, N failed`.
+asks them to, and checks what they print. Each is run with either drive of zuring; everything has a deadline. --short
+cuts the counts, for sanitizers. Closes with `N passed, N failed`.
 """
 import contextlib
 import http.client
@@ -59,6 +59,13 @@ class Stage:
     def ipc(self):
         self.ipc_count += 1
         return f"ipc://{self.folder}/{self.ipc_count}"
+
+    def wait_connected(self, endpoint, count):
+        """Until so many are connected to an ipc endpoint: each of its sockets but the listening one is a connection."""
+        path = endpoint.removeprefix("ipc://")
+        while pathlib.Path("/proc/net/unix").read_text(encoding="utf-8").split().count(path) < 1 + count:
+            check(time.monotonic() < self.until, f"fewer than {count} connect to {endpoint}")
+            time.sleep(0.01)
 
     def start(self, program, *arguments, within=()):
         command = [*within, *self.prefix, str(self.programs / program), *map(str, arguments)]
@@ -235,12 +242,16 @@ def reader_poll(stage):
 
 
 def brokered(stage, program):
-    """Four clients and three workers, who only know the broker; each client is answered, each worker has work."""
+    """Four clients and three workers, who only know the broker; each client is answered, each worker has work.
+
+    The workers are there before the clients: one that comes late, on a busy machine, might find that all is done.
+    """
     requests = 200 if stage.short else 1000
     front, back = stage.tcp(), stage.ipc()
-    clients = [stage.start("broker_client", front, requests) for _ in range(4)]
     broker = stage.start(program, front, back)
     workers = [stage.start("broker_worker", f"w{n}", back) for n in range(3)]
+    stage.wait_connected(back, 3)
+    clients = [stage.start("broker_client", front, requests) for _ in range(4)]
     for client in clients:
         check(numbers(r"(\d+) answers, (\d+) of them wrong", stage.ended(client)) == [requests, 0], "answers")
     served = [numbers(r"(\d+) answered", stage.stop(worker))[0] for worker in workers]
