@@ -22,23 +22,13 @@
 #ifndef ZMQ_BUILD_DRAFT_API
 #define ZMQ_BUILD_DRAFT_API
 #endif
+#include "sanitized.h"
 #include "zmq.h"
 
 #define KIT_UNUSED __attribute__((unused))
 
 /* Longer than anything here takes, also under a sanitizer on a busy machine. */
 enum { KIT_WAIT_MS = 20000, KIT_ENDPOINT_SIZE = 256 };
-
-#if defined(__has_feature)
-#define KIT_CLANG_SANITIZES (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#else
-#define KIT_CLANG_SANITIZES 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || KIT_CLANG_SANITIZES
-enum { KIT_SANITIZED = 1 };
-#else
-enum { KIT_SANITIZED = 0 };
-#endif
 
 static const char *const kit_transports[] = {"tcp", "ipc", "inproc"};
 enum { KIT_TRANSPORTS = 3 };

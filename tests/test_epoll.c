@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "mem/alloc.h"
+#include "sanitized.h"
 
 /* Readable now, or in a moment. */
 static bool is_readable(int fd, int patience_ms)
@@ -595,7 +596,7 @@ Test(epoll, what_cannot_wait_fails)
 }
 
 /* Pairs whose ends send, receive, are cancelled, closed and made anew at random, from callbacks too. */
-enum { SOAK_ENDS = 12, SOAK_STEPS = 60000, RECEIVE_MAX = 5000, SEND_MAX = 300 * 1000 };
+enum { SOAK_ENDS = 12, SOAK_STEPS = SANITIZED ? 15000 : 60000, RECEIVE_MAX = 5000, SEND_MAX = 300 * 1000 };
 static struct end {
     struct zu_op rx, tx;      /* its operations */
     struct iovec in, out;     /* of rx when it receives into place, of tx */

@@ -12,11 +12,11 @@
  * said to it in a letter.
  */
 enum {
-    CROWD = KIT_SANITIZED ? 500 : 10000,
-    FAN_IN = KIT_SANITIZED ? 500 : 5000,
-    CYCLES = KIT_SANITIZED ? 2000 : 100000,
-    TRIPS = KIT_SANITIZED ? 200 : 2000,
-    ROUNDS = KIT_SANITIZED ? 1 : 5,
+    CROWD = SANITIZED ? 500 : 10000,
+    FAN_IN = SANITIZED ? 500 : 5000,
+    CYCLES = SANITIZED ? 2000 : 100000,
+    TRIPS = SANITIZED ? 200 : 2000,
+    ROUNDS = SANITIZED ? 1 : 5,
     /* The aim is 2, and a quiet machine shows less; where others run, it is they who make the hundredth that is slowest. */
     TIMES = 4,
     ENOUGH_US = 1000, /* and with less it is the scheduler: whether two threads share a processor makes ten times */
@@ -426,7 +426,7 @@ static void strangers_and_friends(void)
     double held_times = median(held), storm_times = median(storm);
     fprintf(stderr, "medians: %.2f times, %.2f times; %ld KiB, then %ld, then %ld\n", held_times, storm_times, quiet_kib,
             full_kib, after_kib);
-    if (!KIT_SANITIZED) {
+    if (!SANITIZED) {
         cr_assert(held_times <= TIMES || median(held_us) <= ENOUGH_US);
         /* Inline it is the server's own thread that accepts the storm; beside other programs its slices count. */
         cr_assert(kit_is_inline() || storm_times <= TIMES || median(storm_us) <= ENOUGH_US);
@@ -462,7 +462,7 @@ Test(flood, coming_and_going_leaves_nothing_behind, .timeout = 100)
     KIT_UNTIL(connections() <= quiet);
     long after_kib = used_kib();
     fprintf(stderr, "%d came and went: %ld KiB, then %ld\n", CYCLES, quiet_kib, after_kib);
-    if (!KIT_SANITIZED)
+    if (!SANITIZED)
         cr_assert_leq(after_kib, quiet_kib + SPARE_KIB / 4, "%ld KiB, then %ld", quiet_kib, after_kib);
     scene_end(&scene);
 }

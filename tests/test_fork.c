@@ -136,7 +136,7 @@ Test(fork, the_child_leaves_the_parents_batch_alone)
 /* Sanitizers have locks of their own, which a fork may leave locked: no threads in a child for them. */
 Test(fork, the_child_starts_afresh)
 {
-    if (!KIT_SANITIZED)
+    if (!SANITIZED)
         fork_with(start_afresh);
 }
 
@@ -212,7 +212,7 @@ static void *keep_reading(void *arg)
 /* Whatever lock some other thread holds in that moment. */
 Test(fork, in_the_middle_of_traffic)
 {
-    if (KIT_SANITIZED)
+    if (SANITIZED)
         return;
     struct kit_pair pair = kit_pair("tcp", ZMQ_PUSH, ZMQ_PULL);
     pthread_t threads[2];

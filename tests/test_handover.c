@@ -7,7 +7,7 @@
 #include "drives.h"
 
 enum { GROUPS = 6, SENDERS = 3, THREADS = 4, STEPS_MAX = 400, LARGE = 30000 };
-static const uint64_t run_ms = KIT_SANITIZED ? 6000 : 3000;
+static const uint64_t run_ms = SANITIZED ? 6000 : 3000;
 
 /* What a message says of itself. */
 struct head {

@@ -279,7 +279,7 @@ Test(peers_sim, without_memory_a_dial_goes_on)
 
 Test(peers_sim, keep_their_promises_under_all_faults)
 {
-    uint64_t count = IS_SLOW ? 400 : 3000;
+    uint64_t count = 3000;
     unsigned failures = seeds_run(&count);
     sum_print();
     cr_assert_eq(failures, 0);

@@ -647,7 +647,7 @@ Test(pubsub_sim, without_memory_for_a_peer_a_dial_tries_again)
 
 Test(pubsub_sim, subscribers_get_what_they_want_under_all_faults)
 {
-    uint64_t count = IS_SLOW ? 200 : 1000;
+    uint64_t count = 1000;
     unsigned failures = seeds_run(&count);
     sum_print();
     cr_assert_eq(failures, 0);

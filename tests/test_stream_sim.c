@@ -363,6 +363,6 @@ Test(stream_sim, octets_come_once_and_in_order_under_all_faults, .timeout = 600)
     struct chance chance = {.state = 88172645463325252};
     for (size_t i = 0; i < sizeof noise; i++)
         noise[i] = (uint8_t)chance_below(&chance, 256);
-    uint64_t count = IS_SLOW ? 300 : 1000;
+    uint64_t count = 1000;
     cr_assert_eq(seeds_run(&count), 0);
 }

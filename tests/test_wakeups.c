@@ -10,7 +10,7 @@
 
 #include <poll.h>
 
-enum { TRIPS = KIT_SANITIZED ? 20000 : 100000, LIMIT_MS = 5000, BURST_MAX = 40, LATE_NS = 1500000 };
+enum { TRIPS = SANITIZED ? 20000 : 100000, LIMIT_MS = 5000, BURST_MAX = 40, LATE_NS = 1500000 };
 
 /* One of the two. */
 struct player {
