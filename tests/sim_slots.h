@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the applications of a simulated world do to their sockets: open, bind, connect, change their minds, close; and how
- * time passes. A test adds its types, its acts, and the three functions declared first.
+ * time passes. A test adds its types and the functions declared first.
  */
 #ifndef ZU_TESTS_SIM_SLOTS_H
 #define ZU_TESTS_SIM_SLOTS_H
@@ -21,6 +21,11 @@ static void actor_dress(struct slot *slot);
 static bool may_meet(const struct slot *from, const struct slot *to);
 /* Everybody hears what was said, reads what there is, and finishes what he has begun to write. */
 static void wind_up(void);
+/* A seed's course: the plan made fit for these types, the slots, one act of somebody, and an end without loss. */
+static void plan_adapt(struct plan *plan);
+static void world_populate(void);
+static void act(void);
+static void end_gently(void);
 
 /* What the seeds came to, in memory that their processes share: a storm that never blew proves nothing. */
 struct sum {
@@ -451,6 +456,7 @@ static inline void world_end(void)
     for (unsigned i = 0; i < world.actor_count; i++)
         world.actors[i].socket = NULL;
 }
+
 static inline void sum_add(void)
 {
     sum->digest = world.digest;
@@ -475,6 +481,29 @@ static inline void sum_print(void)
             (unsigned long long)sum->messages, (unsigned long long)sum->lost, (unsigned long long)sum->swallowed,
             (unsigned long long)sum->connections, (unsigned long long)sum->broken, (unsigned long long)sum->turns,
             (unsigned long long)sum->turns_max);
+}
+
+static void seed_run(uint64_t seed)
+{
+    world_begin(seed);
+    memory_begin();
+    plan_make(&world.plan);
+    plan_adapt(&world.plan);
+    world_make();
+    world_populate();
+    for (unsigned i = 0; i < world.plan.acts; i++) {
+        some_time();
+        act();
+    }
+    if (world.plan.abrupt)
+        end_abruptly();
+    else
+        end_gently();
+    world_end();
+    letters_end();
+    memory_check();
+    letters_check();
+    sum_add();
 }
 
 static inline void begin(void)

@@ -553,29 +553,6 @@ static void plan_adapt(struct plan *plan)
     ledger_wants = is_wanted;
 }
 
-static void seed_run(uint64_t seed)
-{
-    world_begin(seed);
-    memory_begin();
-    plan_make(&world.plan);
-    plan_adapt(&world.plan);
-    world_make();
-    world_populate();
-    for (unsigned i = 0; i < world.plan.acts; i++) {
-        some_time();
-        act();
-    }
-    if (world.plan.abrupt)
-        end_abruptly();
-    else
-        end_gently();
-    world_end();
-    letters_end();
-    memory_check();
-    letters_check();
-    sum_add();
-}
-
 TestSuite(pubsub_sim, .init = begin, .timeout = 900);
 
 /* --- moments that seeds meet too rarely --- */
