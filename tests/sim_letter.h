@@ -38,15 +38,6 @@ static struct kept kept[KEPT_MAX];      /* messages in the application's hands *
 static _Atomic unsigned foreign_frees;  /* calls of free callbacks */
 static unsigned foreign_made;           /* messages that will call one */
 
-static inline void noise_make(void)
-{
-    struct chance chance = {.state = 88172645463325252};
-    for (size_t i = 0; i < sizeof noise; i += sizeof(uint64_t)) {
-        uint64_t word = chance_next(&chance);
-        memcpy(noise + i, &word, sizeof word);
-    }
-}
-
 static inline struct letter letter_of(unsigned actor, uint32_t message)
 {
     struct chance chance = {.state = (world.seed * 1000003 + actor) * UINT64_C(0x9e3779b97f4a7c15) + message * 2 + 1};

@@ -244,6 +244,26 @@ static inline unsigned lingering(void)
     return count;
 }
 
+/* A test's acts, and after each of them some turns. */
+static inline void acts_run(uint64_t count, void (*act)(void))
+{
+    for (; count > 0; count--) {
+        act();
+        for (uint64_t turns = below(20); turns > 0; turns--)
+            zu_sim_turn(world.sim, world.shards, world.shard_count);
+    }
+}
+
+/* What bodies consist of: the same for all seeds. The size is a multiple of 8. */
+static inline void noise_fill(uint8_t *noise, size_t size)
+{
+    struct chance chance = {.state = 88172645463325252};
+    for (size_t i = 0; i < size; i += sizeof(uint64_t)) {
+        uint64_t word = chance_next(&chance);
+        memcpy(noise + i, &word, sizeof word);
+    }
+}
+
 /* --- memory --- */
 
 /*

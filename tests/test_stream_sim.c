@@ -344,11 +344,7 @@ static void seed_run(uint64_t seed)
     plan();
     world_make();
     open_all();
-    for (uint64_t acts = 50 + below(300); acts > 0; acts--) {
-        act();
-        for (uint64_t turns = below(20); turns > 0; turns--)
-            zu_sim_turn(world.sim, world.shards, world.shard_count);
-    }
+    acts_run(50 + below(300), act);
     end_all();
     for (unsigned i = 0; i < dialer_count; i++)
         zu_socket_close(dialers[i].socket);
@@ -360,9 +356,7 @@ static void seed_run(uint64_t seed)
 
 Test(stream_sim, octets_come_once_and_in_order_under_all_faults, .timeout = 600)
 {
-    struct chance chance = {.state = 88172645463325252};
-    for (size_t i = 0; i < sizeof noise; i++)
-        noise[i] = (uint8_t)chance_below(&chance, 256);
+    noise_fill(noise, sizeof noise);
     uint64_t count = 1000;
     cr_assert_eq(seeds_run(&count), 0);
 }
