@@ -11,11 +11,7 @@
 #include "link/codec.h"
 #include "wire/socket_type.h"
 
-#define REQUIRE(condition)                                                                                             \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            abort();                                                                                                   \
-    } while (0)
+#include "fuzz.h"
 
 struct sink {
     struct zu_delivery base;
@@ -103,8 +99,6 @@ static void fuzz_encode(unsigned version, unsigned piece, const uint8_t *data, s
     zu_pipe_end(out);
     zu_pipe_leave(out);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

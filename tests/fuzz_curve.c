@@ -11,12 +11,7 @@
 #include "wire/socket_type.h"
 
 #include "curve_kit.h"
-
-#define REQUIRE(condition)                                                                                             \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            abort();                                                                                                   \
-    } while (0)
+#include "fuzz_mechanism.h"
 
 static struct curve_pair server_lasting, server_transient, client_lasting, client_transient;
 static struct zu_secrets secrets;
@@ -56,23 +51,11 @@ static ssize_t ours_says(struct zu_mechanism *mechanism, uint8_t out[512])
     return size;
 }
 
-static int ours_hears(struct zu_mechanism *mechanism, const uint8_t *body, size_t size)
-{
-    uint8_t *exact = malloc(size + !size); /* so that one octet too far is seen */
-    REQUIRE(exact);
-    if (size)
-        memcpy(exact, body, size);
-    int rc = mechanism->ops->consume(mechanism, exact, size);
-    free(exact);
-    REQUIRE((rc < 0) == (mechanism->status == ZU_MECHANISM_FAILED));
-    return rc;
-}
-
 static void server_body(const uint8_t *data, size_t size)
 {
     struct zu_mechanism ours;
     ours_init(&ours, true, false);
-    if (ours_hears(&ours, data, size) == 0)
+    if (hear(&ours, data, size) == 0)
         REQUIRE(size == HELLO_SIZE);
     zu_mechanism_fini(&ours);
 }
@@ -83,7 +66,7 @@ static void client_body(const uint8_t *data, size_t size)
     uint8_t out[512];
     ours_init(&ours, false, false);
     ours_says(&ours, out);
-    REQUIRE(ours_hears(&ours, data, size) < 0);
+    REQUIRE(hear(&ours, data, size) < 0);
     zu_mechanism_fini(&ours);
 }
 
@@ -98,7 +81,7 @@ static void hello_plain(const uint8_t *data, size_t size)
     curve_hello(hello, &client_transient, server_lasting.public_key, count, text + 10);
     memcpy(hello + 6, text, 2);
     ours_init(&ours, true, false);
-    if (ours_hears(&ours, hello, sizeof hello - (text[74] & 1)) == 0) {
+    if (hear(&ours, hello, sizeof hello - (text[74] & 1)) == 0) {
         static const uint8_t zeros[64];
         REQUIRE(text[0] == 1 && text[1] == 0 && count != 0 && memcmp(text + 10, zeros, 64) == 0);
         ours_says(&ours, (uint8_t[512]){0});
@@ -113,7 +96,7 @@ static void server_until_welcome(struct zu_mechanism *ours, bool waits, uint8_t 
     uint8_t hello[HELLO_SIZE], welcome[512];
     ours_init(ours, true, waits);
     curve_hello(hello, &client_transient, server_lasting.public_key, 1, zeros);
-    REQUIRE(ours_hears(ours, hello, sizeof hello) == 0);
+    REQUIRE(hear(ours, hello, sizeof hello) == 0);
     REQUIRE(ours_says(ours, welcome) == WELCOME_SIZE);
     REQUIRE(curve_unbox(plain, welcome + 24, 144, "WELCOME-", welcome + 8, server_lasting.public_key,
                         client_transient.secret_key) == 0);
@@ -144,7 +127,7 @@ static void initiate_properties(const uint8_t *data, size_t size)
     curve_vouched(plain, &client_lasting, client_transient.public_key, server_lasting.public_key, shown);
     memcpy(plain + VOUCHED_SIZE, data, size);
     curve_initiate(initiate, shown + 32, 2, plain, VOUCHED_SIZE + size, &client_transient, shown);
-    ours_hears(&ours, initiate, INITIATE_SIZE + size);
+    hear(&ours, initiate, INITIATE_SIZE + size);
     server_end(&ours);
 }
 
@@ -158,7 +141,7 @@ static void initiate_plain(const uint8_t *data, size_t size)
         return;
     server_until_welcome(&ours, false, shown);
     curve_initiate(initiate, shown + 32, 2, data, size, &client_transient, shown);
-    REQUIRE(ours_hears(&ours, initiate, INITIATE_SIZE - VOUCHED_SIZE + size) < 0);
+    REQUIRE(hear(&ours, initiate, INITIATE_SIZE - VOUCHED_SIZE + size) < 0);
     server_end(&ours);
 }
 
@@ -174,7 +157,7 @@ static void initiate_body(const uint8_t *data, size_t size)
     for (size_t i = 0; i + 1 < size; i += 2)
         initiate[9 + data[i] % (INITIATE_SIZE - 9)] ^= data[i + 1];
     bool same = memcmp(initiate, good, sizeof good) == 0;
-    REQUIRE((ours_hears(&ours, initiate, sizeof initiate) == 0) == same);
+    REQUIRE((hear(&ours, initiate, sizeof initiate) == 0) == same);
     server_end(&ours);
 }
 
@@ -195,7 +178,7 @@ static void welcome_plain(const uint8_t *data, size_t size)
     client_until_hello(&ours, transient);
     memcpy(plain, data, size < sizeof plain ? size : sizeof plain);
     curve_welcome(welcome, plain, &server_lasting, transient);
-    if (ours_hears(&ours, welcome, sizeof welcome) == 0)
+    if (hear(&ours, welcome, sizeof welcome) == 0)
         ours_says(&ours, (uint8_t[512]){0});
     zu_mechanism_fini(&ours);
 }
@@ -207,7 +190,7 @@ static void client_until_initiate(struct zu_mechanism *ours, uint8_t transient[3
     randombytes_buf(plain, sizeof plain);
     memcpy(plain, server_transient.public_key, 32);
     curve_welcome(welcome, plain, &server_lasting, transient);
-    REQUIRE(ours_hears(ours, welcome, sizeof welcome) == 0);
+    REQUIRE(hear(ours, welcome, sizeof welcome) == 0);
     ours_says(ours, (uint8_t[512]){0});
 }
 
@@ -221,7 +204,7 @@ static void ready_plain(const uint8_t *data, size_t size)
         return;
     client_until_initiate(&ours, transient);
     curve_ready(ready, 1, data, size, &server_transient, transient);
-    if (ours_hears(&ours, ready, READY_SIZE + size) == 0)
+    if (hear(&ours, ready, READY_SIZE + size) == 0)
         REQUIRE(ours.status == ZU_MECHANISM_READY);
     zu_mechanism_fini(&ours);
 }
@@ -232,11 +215,9 @@ static void ready_body(const uint8_t *data, size_t size)
     struct zu_mechanism ours;
     uint8_t transient[32];
     client_until_initiate(&ours, transient);
-    REQUIRE(ours_hears(&ours, data, size) < 0);
+    REQUIRE(hear(&ours, data, size) < 0);
     zu_mechanism_fini(&ours);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -13,11 +13,7 @@
 #include "link/inet.h"
 #include "link/ipc_path.h"
 
-#define REQUIRE(condition)                                                                                             \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            abort();                                                                                                   \
-    } while (0)
+#include "fuzz.h"
 
 static void fuzz_split(const char *text)
 {
@@ -78,8 +74,6 @@ static void fuzz_filter(const char *text)
     (void)zu_accept_filter_match(&filter, (struct sockaddr *)&old);
     zu_accept_filter_clear(&filter);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

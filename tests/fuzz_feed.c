@@ -10,11 +10,7 @@
 
 #include "flow/pipe_feed.h"
 
-#define REQUIRE(condition)                                                                                             \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            abort();                                                                                                   \
-    } while (0)
+#include "fuzz.h"
 
 enum { FRAME_MAX = 100 * 1000, FILLER = 0x5e, SAID_MAX = 1 << 20 };
 
@@ -157,8 +153,6 @@ static uint8_t *unfold(const uint8_t *data, size_t size, size_t *ret_size)
     *ret_size = used;
     return all;
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -15,11 +15,7 @@
 #include "wire/curve_box.h"
 #include "wire/socket_type.h"
 
-#define REQUIRE(condition)                                                                                             \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            abort();                                                                                                   \
-    } while (0)
+#include "fuzz.h"
 
 enum { WIRE_MAX = 1 << 18, PLAIN_MAX = 40000, FRAME_MAX = 30000 };
 enum { GOOD, CHANGED, RAW, LARGE, KINDS };
@@ -147,8 +143,6 @@ static size_t wire_make(const uint8_t *data, size_t size, bool *ret_good, uint64
     }
     return at;
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -7,25 +7,9 @@
 #include "wire/plain.h"
 #include "wire/socket_type.h"
 
-#define REQUIRE(condition)                                                                                             \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            abort();                                                                                                   \
-    } while (0)
+#include "fuzz_mechanism.h"
 
 static struct zu_secrets secrets = {.username = {(uint8_t *)"me", 2}, .password = {(uint8_t *)"secret", 6}};
-
-static int hear(struct zu_mechanism *mechanism, const void *body, size_t size)
-{
-    uint8_t *exact = malloc(size + !size); /* so that one octet too far is seen */
-    REQUIRE(exact);
-    if (size)
-        memcpy(exact, body, size);
-    int rc = mechanism->ops->consume(mechanism, exact, size);
-    free(exact);
-    REQUIRE((rc < 0) == (mechanism->status == ZU_MECHANISM_FAILED));
-    return rc;
-}
 
 static void say(struct zu_mechanism *mechanism)
 {
@@ -71,8 +55,6 @@ static void run(const struct zu_mechanism_ops *ops, const char *first, size_t fi
     }
     zu_mechanism_fini(&mechanism);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

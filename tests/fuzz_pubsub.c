@@ -7,13 +7,8 @@
 
 #include "flow/pipe_feed.h"
 #include "flow/publisher.h"
+#include "fuzz.h"
 #include "peers.h"
-
-#define REQUIRE(condition)                                                                                             \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            abort();                                                                                                   \
-    } while (0)
 
 enum { PEERS = 2, LARGE_MAX = 1 << 20 };
 
@@ -63,7 +58,6 @@ static void application(void)
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2)

@@ -10,11 +10,7 @@
 #include "wire/null.h"
 #include "wire/socket_type.h"
 
-#define REQUIRE(condition)                                                                                             \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            abort();                                                                                                   \
-    } while (0)
+#include "fuzz.h"
 
 static void fuzz_frame(const uint8_t *data, size_t size)
 {
@@ -147,8 +143,6 @@ static void fuzz_handshake_2_0(const uint8_t *data, size_t size)
     static const uint8_t greeting[12] = "\xff\0\0\0\0\0\0\0\x01\x7f\x01\x05";
     handshake_run(data, size, greeting, sizeof(greeting));
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
