@@ -74,4 +74,24 @@ static inline void shake_fini(struct shake_side *a, struct shake_side *b)
     zu_handshake_fini(&b->hs);
 }
 
+/* Two clients, then two servers: neither ever has to say what it waits for, or what it gets is not for it. */
+static inline void shake_mirrored(const struct zu_handshake_config *client, const struct zu_handshake_config *server)
+{
+    struct shake_side a, b;
+    shake_init(&a, client);
+    shake_init(&b, client);
+    shake_run(&a, &b, 1000, 1000);
+    cr_assert_eq(b.rc, -EPROTO);
+    cr_assert_eq(b.hs.failure.protocol_error, (unsigned)ZU_PROTOCOL_ERROR_UNEXPECTED_COMMAND);
+    shake_fini(&a, &b);
+    shake_init(&a, server);
+    shake_init(&b, server);
+    shake_run(&a, &b, 1000, 1000);
+    cr_assert_eq(a.rc, 0);
+    cr_assert_eq(b.rc, 0);
+    cr_assert_eq(a.asked + b.asked, 0u);
+    cr_assert_eq(a.said, 64u, "the greeting alone");
+    shake_fini(&a, &b);
+}
+
 #endif
