@@ -114,23 +114,43 @@ Test(words, a_connecting_router_hears_over_inproc)
     KIT_OK(zmq_ctx_term(context));
 }
 
+/* Who will dial a peer of raw octets again and again, and hear HICCUP of each loss. */
+struct dialler {
+    void *context;                /* its socket's */
+    void *dealer;                 /* it; not connected yet */
+    int listener;                 /* the raw peer's */
+    char text[KIT_ENDPOINT_SIZE]; /* where that is */
+};
+
+static struct dialler dialler_make(void)
+{
+    struct dialler dialler = {.context = zmq_ctx_new()};
+    dialler.dealer = kit_socket(dialler.context, ZMQ_DEALER);
+    dialler.listener = raw_listen(dialler.text);
+    set_text(dialler.dealer, ZMQ_HICCUP_MSG, "hiccup");
+    kit_set(dialler.dealer, ZMQ_RECONNECT_IVL, 1);
+    return dialler;
+}
+
+static void dialler_end(struct dialler *dialler)
+{
+    close(dialler->listener);
+    KIT_OK(zmq_close(dialler->dealer));
+    KIT_OK(zmq_ctx_term(dialler->context));
+}
+
 #define RAW_READY_ROUTER "\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06ROUTER"
 
 /* A dialler says HELLO on each connection anew, and hears HICCUP when one is lost; half a message that came is no message. */
 Test(words, each_connection_begins_anew)
 {
-    void *context = zmq_ctx_new();
-    void *dealer = kit_socket(context, ZMQ_DEALER);
-    char text[KIT_ENDPOINT_SIZE];
+    struct dialler dialler = dialler_make();
     uint8_t heard[512];
-    int listener = raw_listen(text);
-    set_text(dealer, ZMQ_HELLO_MSG, "hello");
-    set_text(dealer, ZMQ_HICCUP_MSG, "hiccup");
-    kit_set(dealer, ZMQ_RECONNECT_IVL, 1);
-    KIT_OK(zmq_connect(dealer, text));
-    kit_send_text(dealer, "x", 0);
+    set_text(dialler.dealer, ZMQ_HELLO_MSG, "hello");
+    KIT_OK(zmq_connect(dialler.dealer, dialler.text));
+    kit_send_text(dialler.dealer, "x", 0);
     for (int i = 0; i < 3; i++) {
-        int fd = raw_accept(listener);
+        int fd = raw_accept(dialler.listener);
         raw_say(fd, RAW_GREETING RAW_READY_ROUTER "\1\4half", RAW_GREETING_SIZE + sizeof RAW_READY_ROUTER - 1 + 6);
         raw_hear(fd, heard, 64 + 2);
         raw_hear(fd, heard, heard[65]);
@@ -140,13 +160,11 @@ Test(words, each_connection_begins_anew)
             raw_hear(fd, heard, 3);
             cr_assert_eq(memcmp(heard, "\0\1x", 3), 0);
         }
-        cr_assert_not(kit_readable(dealer, 10));
+        cr_assert_not(kit_readable(dialler.dealer, 10));
         close(fd);
-        kit_recv_text(dealer, "hiccup");
+        kit_recv_text(dialler.dealer, "hiccup");
     }
-    close(listener);
-    KIT_OK(zmq_close(dealer));
-    KIT_OK(zmq_ctx_term(context));
+    dialler_end(&dialler);
 }
 
 /* One that was asked to leave does not count as lost. */
@@ -170,37 +188,30 @@ Test(words, nothing_is_said_of_peers_that_are_left)
 /* Also when nothing else came by that connection, and something did by the one before. */
 Test(words, they_come_from_the_connection_that_they_are_about)
 {
-    void *context = zmq_ctx_new();
-    void *dealer = kit_socket(context, ZMQ_DEALER);
-    char text[KIT_ENDPOINT_SIZE];
+    struct dialler dialler = dialler_make();
     uint8_t heard[512];
-    int listener = raw_listen(text);
-    set_text(dealer, ZMQ_HICCUP_MSG, "hiccup");
-    kit_set(dealer, ZMQ_RECONNECT_IVL, 1);
-    KIT_OK(zmq_connect(dealer, text));
+    KIT_OK(zmq_connect(dialler.dealer, dialler.text));
     for (char name = 'a'; name <= 'b'; name++) {
         char ready[] = RAW_READY_NAMED "?" "\0\3one";
         ready[sizeof RAW_READY_NAMED - 1] = name;
-        int fd = raw_accept(listener);
+        int fd = raw_accept(dialler.listener);
         raw_say(fd, RAW_GREETING, RAW_GREETING_SIZE);
         raw_say(fd, ready, name == 'a' ? sizeof ready - 1 : sizeof RAW_READY_NAMED);
         raw_hear(fd, heard, 64 + 2);
         raw_hear(fd, heard, heard[65]);
         if (name == 'a')
-            kit_recv_text(dealer, "one");
+            kit_recv_text(dialler.dealer, "one");
         else
-            cr_assert_not(kit_readable(dealer, 10));
+            cr_assert_not(kit_readable(dialler.dealer, 10));
         close(fd);
         zmq_msg_t msg;
         KIT_OK(zmq_msg_init(&msg));
-        cr_assert_eq(zmq_msg_recv(&msg, dealer, 0), 6);
+        cr_assert_eq(zmq_msg_recv(&msg, dialler.dealer, 0), 6);
         const char *from = zmq_msg_gets(&msg, "Identity");
         cr_assert(from && from[0] == name, "%s", from);
         KIT_OK(zmq_msg_close(&msg));
     }
-    close(listener);
-    KIT_OK(zmq_close(dealer));
-    KIT_OK(zmq_ctx_term(context));
+    dialler_end(&dialler);
 }
 
 /* Who does not read finds out when it sends. Returns the next connection. `fd` -1: there is none yet. */
@@ -231,14 +242,11 @@ static uint64_t only_received(void *socket)
 /* A reader who stays away finds as many as its limit allows, however many connections were lost; and one beyond it. */
 Test(words, what_is_said_of_losses_does_not_pile_up)
 {
-    void *context = zmq_ctx_new();
-    void *dealer = kit_socket(context, ZMQ_DEALER);
-    char text[KIT_ENDPOINT_SIZE];
-    int listener = raw_listen(text);
-    set_text(dealer, ZMQ_HICCUP_MSG, "hiccup");
-    kit_set(dealer, ZMQ_RECONNECT_IVL, 1);
+    struct dialler dialler = dialler_make();
+    void *dealer = dialler.dealer;
+    int listener = dialler.listener;
     kit_set(dealer, ZMQ_RCVHWM, 2);
-    KIT_OK(zmq_connect(dealer, text));
+    KIT_OK(zmq_connect(dealer, dialler.text));
     int fd = lose(dealer, -1, listener);
     for (int i = 0; i < 10; i++)
         fd = lose(dealer, fd, listener);
@@ -255,7 +263,5 @@ Test(words, what_is_said_of_losses_does_not_pile_up)
     cr_assert_not(kit_readable(dealer, 10));
     close(fd);
     kit_recv_text(dealer, "hiccup");
-    close(listener);
-    KIT_OK(zmq_close(dealer));
-    KIT_OK(zmq_ctx_term(context));
+    dialler_end(&dialler);
 }
