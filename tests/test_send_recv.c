@@ -50,11 +50,12 @@ Test(send_recv, timeouts)
 
 Test(send_recv, every_size_both_ways, .timeout = 120)
 {
-    uint8_t *data = malloc(64 * MIB);
-    kit_fill(data, 64 * MIB, 1);
+    enum { COUNT = SIZES - SANITIZED }; /* with the largest a sanitizer is as long as with all others */
+    uint8_t *data = malloc(sizes[COUNT - 1]);
+    kit_fill(data, sizes[COUNT - 1], 1);
     for (int t = 0; t < KIT_TRANSPORTS; t++) {
         struct kit_pair pair = kit_pair(kit_transports[t], ZMQ_PAIR, ZMQ_PAIR);
-        for (int i = 0; i < 2 * SIZES; i++) {
+        for (int i = 0; i < 2 * COUNT; i++) {
             void *from = i % 2 ? pair.to : pair.from, *to = i % 2 ? pair.from : pair.to;
             size_t size = sizes[i / 2];
             cr_assert_eq(zmq_send(from, data, size, 0), (int)size);
