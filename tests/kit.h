@@ -297,8 +297,8 @@ KIT_UNUSED static int kit_thread_join(struct kit_thread *thread)
 }
 
 /*
- * Ends its call by SIGUSR1, for which there is a handler; then as kit_thread_join. Again and again, for a thread that sleeps
- * may still sleep on a lock before its wait, where a signal comes too early.
+ * Ends its call by SIGUSR1, for which there is a handler; then as kit_thread_join. Again and again, for a thread that
+ * sleeps may still sleep on a lock before its wait, where a signal comes too early.
  */
 KIT_UNUSED static int kit_thread_interrupt(struct kit_thread *thread)
 {

@@ -34,8 +34,8 @@ bool zu_mailbox_post(struct zu_mailbox *box, struct zu_note *note);
 
 /*
  * What this thread posts between hold and release wakes its receivers at the release: they find all of it then, instead of
- * running for the first note and sleeping again. Not for long, and never across a sleep. A box that no reference keeps (no
- * `release`), and all beyond a few dozen, are woken at once.
+ * running for the first note and sleeping again. Not for long, and never across a sleep. A box that no reference keeps
+ * (no `release`), and all beyond a few dozen, are woken at once.
  */
 void zu_wakes_hold(void);
 void zu_wakes_release(void);
