@@ -511,6 +511,36 @@ Test(zap, what_comes_too_early_is_kept)
     }
 }
 
+/* What is kept while it waits counts together with what it said before. */
+Test(zap, what_comes_too_early_has_an_end)
+{
+    enum { MAX = 1024 };
+    for (unsigned more = 0; more < 2; more++) {
+        struct gate *gate = gate_asking(GATE_NULL);
+        struct gate_frame who;
+        uint8_t said[MAX + 1] = RAW_GREETING RAW_READY_PUSH "\2\0\0\0\0\0\0", got[MAX];
+        size_t head_end = RAW_GREETING_SIZE + RAW_READY_SIZE + 9, size = MAX + more - head_end;
+        said[head_end - 2] = (uint8_t)(size >> 8);
+        said[head_end - 1] = (uint8_t)size;
+        kit_set(gate->server.socket, ZURING_MAX_HANDSHAKE_BYTES, MAX);
+        gate_handle(gate, false, (struct gate_reply){0});
+        gate_bind(gate);
+        int fd = raw_connect(gate->text);
+        raw_say(fd, said, RAW_GREETING_SIZE);
+        await_request(gate, &who);
+        raw_say(fd, said + RAW_GREETING_SIZE, MAX + more - RAW_GREETING_SIZE);
+        if (more) {
+            GATE_UNTIL(gate, gate_was_told(&gate->server, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, E2BIG));
+        } else {
+            gate->handler.reply = yes();
+            gate_reply_send(&gate->handler, &who);
+            GATE_UNTIL(gate, zmq_recv(gate->server.socket, got, sizeof got, ZMQ_DONTWAIT) == (int)size);
+        }
+        close(fd);
+        gate_end(gate);
+    }
+}
+
 /* Whoever cannot show who he is stays outside; also a peer by another mechanism. */
 Test(zap, there_is_no_way_around)
 {

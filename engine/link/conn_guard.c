@@ -81,7 +81,7 @@ int zu_conn_hold(struct zu_conn *conn, const uint8_t *bytes, size_t size)
     size_t octets_max = conn->home.settings->handshake_octets_max;
     if (need > HELD_MAX)
         return -ENOBUFS;
-    if (octets_max && need > octets_max)
+    if (octets_max && conn->handshake->taken + need > octets_max)
         return -E2BIG;
     if (need > room) {
         size_t wanted = need < HELD_MIN ? HELD_MIN : need < HELD_ENOUGH ? 2 * need : need;
