@@ -24,6 +24,7 @@ static ssize_t hello_say(struct zu_mechanism *mechanism, uint8_t *data)
 {
     struct zu_curve_state *state = mechanism->state;
     struct zu_curve_hello *hello = (struct zu_curve_hello *)data;
+    zu_curve_transient_make(state);
     int rc = zu_curve_agree(mechanism, state->hello_key, zu_curve_secrets(mechanism)->server_key, state->secret_key);
     if (rc < 0)
         return rc;
