@@ -76,13 +76,15 @@ ZURING_EXPORT const char *zuring_version(void);
  *   place of the oldest that is still in its handshake. Where there is none it is closed at once: ZMQ_EVENT_ACCEPT_FAILED
  *   with EUSERS and, in version 2 of the monitor, its address.
  * ZURING_MAX_HANDSHAKES: connections that are still in their handshake, and have not been authenticated; 0, the default:
- *   no limit. One more ends the oldest of them. Background threads (ZMQ_IO_THREADS) have an equal part of it each,
- *   rounded up.
+ *   no limit. One more ends the oldest of them.
  * ZURING_MAX_HANDSHAKE_BYTES: octets that a peer may say before it is let in, 1024 and more; 131072 by default. The rest of
  *   what libzmq lets it say is bound already: ZMQ_HANDSHAKE_IVL its time, 64 KiB a command. E2BIG.
  *
- * Without descriptors for more connections, a quarter of those that are still in their handshake goes, oldest first, so
- * that strangers who say nothing cannot keep others out: EMFILE (or ENFILE, ENOMEM, ENOBUFS).
+ * Of several background threads (ZMQ_IO_THREADS) together there are never more than that; the oldest is then the oldest of
+ * one thread's, and a newcomer is only refused if none of them has any.
+ *
+ * Without descriptors for more connections, a quarter of those of the accepting thread that are still in their handshake
+ * goes, oldest first, so that strangers who say nothing cannot keep others out: EMFILE (or ENFILE, ENOMEM, ENOBUFS).
  *
  * Who is ended is told by ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL with that errno (EUSERS by the first two), then
  * ZMQ_EVENT_DISCONNECTED. Its own side sees the connection end, and a zmq_connect tries again after RECONNECT_IVL.

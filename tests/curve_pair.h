@@ -40,6 +40,7 @@ static inline void curve_handshakes(struct zu_handshake *client, struct zu_hands
     curve_require(sodium_init() >= 0);
     crypto_box_keypair(secrets[0].public_key, secrets[0].secret_key);
     crypto_box_keypair(secrets[0].server_key, secrets[1].secret_key);
+    zu_curve_own_key(&secrets[1]);
     struct zu_handshake_config config = {
         .socket_type = ends->client_type,
         .mechanism = &zu_curve_client_mechanism,

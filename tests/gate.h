@@ -82,11 +82,14 @@ KIT_UNUSED static void gate_be_client(struct gate *gate, void *socket)
     }
 }
 
+static int gate_threads = 1; /* of the next context */
+
 /* Neither bound nor connected yet. */
 KIT_UNUSED static struct gate *gate_new(unsigned mechanism)
 {
     struct gate *gate = calloc(1, sizeof *gate);
     gate->context = zmq_ctx_new();
+    KIT_OK(zmq_ctx_set(gate->context, ZMQ_IO_THREADS, gate_threads));
     gate->mechanism = mechanism;
     gate_watch(gate, &gate->server, ZMQ_PULL);
     gate_watch(gate, &gate->client, ZMQ_PUSH);

@@ -463,6 +463,33 @@ static bool is_zero(const void *memory, size_t size)
     return sodium_is_zero(memory, size);
 }
 
+/* Nobody costs a key pair before a HELLO has opened, and our own public key is not worked out for each client. */
+Test(curve_handshake, strangers_cost_no_keys)
+{
+    static struct shaken shaken;
+    for (unsigned is_good = 0; is_good < 2; is_good++) {
+        shaken_init(&shaken);
+        struct zu_curve_state *client = shaken.client.state, *server = shaken.server.state;
+        cr_assert(is_zero(client->secret_key, 32) && is_zero(server->secret_key, 32));
+        cr_assert_eq(body_pass(&shaken, 0, 0, is_good ? SIZE_MAX : HELLO_SIZE - 1, 1), is_good ? 0 : -EPROTO);
+        cr_assert_not(is_zero(client->secret_key, 32));
+        cr_assert_eq(is_zero(server->secret_key, 32), !is_good);
+        cr_assert_eq(is_zero(server->public_key, 32), !is_good);
+        shaken_fini(&shaken);
+    }
+    struct zu_secrets given = {0};
+    memcpy(given.secret_key, server_secrets.secret_key, 32);
+    zu_curve_own_key(&given);
+    cr_assert_eq(memcmp(given.public_key, server_secrets.public_key, 32), 0);
+    shaken_init(&shaken);
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(body_pass(&shaken, i, 0, SIZE_MAX, 0), 0);
+    server_secrets.public_key[0] ^= 1; /* it stands there, and is believed */
+    cr_assert_eq(body_pass(&shaken, 2, 0, SIZE_MAX, 0), -EPROTO);
+    cr_assert_eq(shaken.server.failure.protocol_error, (unsigned)ZU_PROTOCOL_ERROR_KEY_EXCHANGE);
+    shaken_fini(&shaken);
+}
+
 /* Each secret goes as soon as it has served. */
 Test(curve_handshake, secrets_are_overwritten)
 {

@@ -24,6 +24,8 @@ static void expect_said(struct zu_socks *socks, const char *text, size_t size)
         zu_socks_sent(socks, 1);
     }
     cr_assert_eq(zu_socks_output(socks, &out), 0);
+    for (size_t i = 0; i < sizeof socks->out; i++)
+        cr_assert_eq(socks->out[i], 0, "a password does not stay");
 }
 
 /* As much at a time as it asks for, but `piece` at most; the result of the last. */

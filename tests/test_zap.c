@@ -320,6 +320,67 @@ Test(zap, who_leaves_is_judged_in_vain)
     gate_end(gate);
 }
 
+/* Connects, asks by its greeting, and has gone before the answer. */
+static void ask_and_leave(const char *endpoint)
+{
+    int fd = raw_connect(endpoint);
+    raw_say(fd, RAW_GREETING, RAW_GREETING_SIZE);
+    shutdown(fd, SHUT_WR);
+    cr_assert(raw_ended(fd, KIT_WAIT_MS));
+    close(fd);
+}
+
+/* Strangers that come and go fill no handler's memory: the 1025th question is not put. What it reads makes room again. */
+Test(zap, an_idle_handler_is_asked_so_much_and_no_more)
+{
+    for (unsigned closes = 0; closes < 2; closes++) {
+        struct gate *gate = gate_asking(GATE_NULL);
+        struct gate_frame who;
+        gate_handle(gate, !closes, yes());
+        gate_bind(gate);
+        for (unsigned i = 0; i < ZU_INPROC_REACHED_MAX; i++) {
+            ask_and_leave(gate->text);
+            gate_listen_to(&gate->server);
+            cr_assert_eq(gate_told(&gate->server, ZMQ_EVENT_HANDSHAKE_FAILED_AUTH, NULL), 0, "at %u", i);
+            gate->server.count = 0;
+        }
+        ask_and_leave(gate->text);
+        KIT_UNTIL((kit_poke(), gate_listen_to(&gate->server),
+                   gate_was_told(&gate->server, ZMQ_EVENT_HANDSHAKE_FAILED_AUTH, 300)));
+        if (closes) {
+            KIT_OK(zmq_close(gate->handler.socket));
+            gate_handle(gate, true, yes());
+        } else {
+            while (gate_request_take(&gate->handler, &who, ZMQ_DONTWAIT))
+                ;
+            cr_assert_eq(gate->handler.asked, ZU_INPROC_REACHED_MAX);
+        }
+        KIT_OK(zmq_connect(gate->client.socket, gate->text));
+        gate_passes(gate, "Joe");
+        gate_end(gate);
+    }
+}
+
+/* An answer ends a question: as many as come are served, one after the other. */
+Test(zap, a_handler_that_answers_is_asked_for_ever)
+{
+    struct gate *gate = gate_asking(GATE_NULL);
+    gate_handle(gate, false, gate_reply("400", "", NULL, 0));
+    gate_bind(gate);
+    for (unsigned i = 0; i <= ZU_INPROC_REACHED_MAX; i++) {
+        struct gate_frame who;
+        int fd = raw_connect(gate->text);
+        raw_say(fd, RAW_GREETING, RAW_GREETING_SIZE);
+        await_request(gate, &who);
+        gate_reply_send(&gate->handler, &who);
+        close(fd);
+    }
+    gate->handler.reply = yes();
+    KIT_OK(zmq_connect(gate->client.socket, gate->text));
+    gate_passes(gate, "Joe");
+    gate_end(gate);
+}
+
 /* The sockets close, and the context ends, while it thinks. */
 Test(zap, nobody_waits_for_a_handler_to_close)
 {
@@ -446,6 +507,36 @@ Test(zap, what_comes_too_early_is_kept)
         close(fd);
         free(body);
         free(got);
+        gate_end(gate);
+    }
+}
+
+/* What is kept while it waits counts together with what it said before. */
+Test(zap, what_comes_too_early_has_an_end)
+{
+    enum { MAX = 1024 };
+    for (unsigned more = 0; more < 2; more++) {
+        struct gate *gate = gate_asking(GATE_NULL);
+        struct gate_frame who;
+        uint8_t said[MAX + 1] = RAW_GREETING RAW_READY_PUSH "\2\0\0\0\0\0\0", got[MAX];
+        size_t head_end = RAW_GREETING_SIZE + RAW_READY_SIZE + 9, size = MAX + more - head_end;
+        said[head_end - 2] = (uint8_t)(size >> 8);
+        said[head_end - 1] = (uint8_t)size;
+        kit_set(gate->server.socket, ZURING_MAX_HANDSHAKE_BYTES, MAX);
+        gate_handle(gate, false, (struct gate_reply){0});
+        gate_bind(gate);
+        int fd = raw_connect(gate->text);
+        raw_say(fd, said, RAW_GREETING_SIZE);
+        await_request(gate, &who);
+        raw_say(fd, said + RAW_GREETING_SIZE, MAX + more - RAW_GREETING_SIZE);
+        if (more) {
+            GATE_UNTIL(gate, gate_was_told(&gate->server, ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, E2BIG));
+        } else {
+            gate->handler.reply = yes();
+            gate_reply_send(&gate->handler, &who);
+            GATE_UNTIL(gate, zmq_recv(gate->server.socket, got, sizeof got, ZMQ_DONTWAIT) == (int)size);
+        }
+        close(fd);
         gate_end(gate);
     }
 }

@@ -70,7 +70,7 @@ static unsigned judge(const struct guard *guard, const struct zu_ask *ask, char 
     return is_known ? (unsigned)status : ZU_VERDICT_FAULT;
 }
 
-/* 0: the handler will answer; -ECONNREFUSED: nobody need be asked; else why nobody could be. */
+/* 0: the handler will answer; -ECONNREFUSED: nobody need be asked; -EUSERS: not now; else why nobody could be. */
 static int ask_handler(const struct guard *guard, struct zu_ask *ask, const char *user_id)
 {
     bool has_domain = guard->domain.size, is_judged = guard->own.judge.judge;
@@ -92,7 +92,9 @@ static void guard_ask(struct zu_guard *base, struct zu_ask *ask)
     if (status == ZU_VERDICT_IN && guard->own.judge.judge)
         status = judge(guard, ask, user_id);
     int err = status == ZU_VERDICT_IN ? ask_handler(guard, ask, user_id) : -ECONNREFUSED;
-    if (err)
+    if (err == -EUSERS)
+        answer(ask, 0, ZU_VERDICT_LATER, user_id);
+    else if (err)
         answer(ask, err == -ECONNREFUSED ? 0 : err, status, user_id);
 }
 

@@ -151,6 +151,8 @@ static int settings_security(struct zu_settings *settings, const struct zu_socke
     memcpy(secrets->public_key, options->curve_public_key, ZU_CURVE_KEY_SIZE);
     memcpy(secrets->secret_key, options->curve_secret_key, ZU_CURVE_KEY_SIZE);
     memcpy(secrets->server_key, options->curve_server_key, ZU_CURVE_KEY_SIZE);
+    if (settings->mechanism == &zu_curve_server_mechanism)
+        zu_curve_own_key(secrets);
     const struct zu_bytes *name = &options->plain_username, *password = &options->plain_password;
     int err = zu_option_bytes_set(&secrets->username, name->data, name->size);
     if (!err)

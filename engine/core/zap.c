@@ -2,8 +2,9 @@
 /*
  * Each question has a pair of pipes of its own to the handler, made for it and given up with the answer: requests all have
  * the same number, so nothing else tells whose a reply is. The shard is the near end; it is told by notes like a socket.
- * A handler that has closed is a refusal; one that never answers is the connection's to give up. What a reply has wrong is
- * a verdict too, and so is want of memory.
+ * A handler that has closed is a refusal; one that never answers is the connection's to give up. What was withdrawn lies
+ * with the handler until that reads it, and counts: strangers that come and go fill no memory. What a reply has wrong is a
+ * verdict too, and so is want of memory.
  */
 #include "core/zap.h"
 

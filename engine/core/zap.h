@@ -27,8 +27,9 @@ struct zu_zap_terms {
 };
 
 /*
- * 0: asked; the answer comes, perhaps within this call. -ECONNREFUSED: no handler is there. -ENOMEM. Only with 0 does the
- * ask have something pending.
+ * 0: asked; the answer comes, perhaps within this call. -ECONNREFUSED: no handler is there. -EUSERS: it has
+ * ZU_INPROC_REACHED_MAX questions to read or to answer, and gets no more. -ENOMEM. Only with 0 does the ask have something
+ * pending.
  */
 int zu_zap_ask(const struct zu_zap_terms *terms, struct zu_ask *ask);
 void zu_zap_withdraw(struct zu_ask *ask);

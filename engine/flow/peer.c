@@ -232,6 +232,8 @@ void zu_peer_unref(struct zu_peer *peer)
     /* acq_rel: the other side's last touch happens before the memory goes. */
     if (atomic_fetch_sub_explicit(&peer->refs, 1, memory_order_acq_rel) != 1)
         return;
+    if (peer->census) /* before the box, which may be what keeps it */
+        atomic_fetch_sub_explicit(peer->census, 1, memory_order_relaxed);
     if (peer->far_box)
         zu_mailbox_unref(peer->far_box);
     farewell_free(atomic_load_explicit(&peer->farewell, memory_order_relaxed));

@@ -131,6 +131,8 @@ struct zu_peer {
     struct zu_outlet outlet;              /* both sides */
     _Atomic(struct zu_names *) names;     /* of its connection, or NULL; who looks takes it out meanwhile. acq_rel by all */
 
+    _Atomic unsigned *census; /* counts this peer until it is freed; NULL: nobody counts. Relaxed: a number, and no more */
+
     _Atomic(struct zu_farewell *) farewell; /* inproc: the last message in `out`, for the other socket's sake; owned. Acq_rel */
 
     /* inproc: the other socket's share of each limit; -1 elsewhere. Relaxed: a change of limits is not ordered. */

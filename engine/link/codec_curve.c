@@ -10,7 +10,6 @@
  */
 #include "link/codec.h"
 
-#include <sodium.h>
 #include <string.h>
 
 #include "wire/curve.h"
@@ -64,7 +63,7 @@ static void gather_drop(struct codec_curve *codec)
 static void fini(struct zu_codec *base)
 {
     struct codec_curve *codec = of_base(base);
-    sodium_memzero(&codec->session, sizeof codec->session);
+    explicit_bzero(&codec->session, sizeof codec->session);
     gather_drop(codec);
 }
 

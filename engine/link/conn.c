@@ -290,10 +290,7 @@ void zu_conn_free(struct zu_conn *conn)
     }
     if (conn->large)
         zu_buf_unref(conn->large);
-    if (conn->held) {
-        explicit_bzero(conn->held->data, conn->held_size);
-        zu_buf_unref(conn->held);
-    }
+    zu_conn_held_free(conn->held, conn->held_size);
     zu_home_fini(&conn->home);
     zu_free(conn, sizeof *conn);
 }

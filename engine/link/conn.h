@@ -147,6 +147,8 @@ void zu_conn_judged(struct zu_conn *conn);
 int zu_conn_shake(struct zu_conn *conn, const uint8_t *bytes, size_t size, size_t *ret_used);
 /* Keeps a copy for later. -ENOMEM; -ENOBUFS: that is too much. */
 int zu_conn_hold(struct zu_conn *conn, const uint8_t *bytes, size_t size);
+/* Overwrites what was held and lets it go; NULL: nothing was. */
+void zu_conn_held_free(struct zu_buf *held, size_t size);
 /* Enough is held: nothing more is to be received. */
 bool zu_conn_holds_enough(const struct zu_conn *conn);
 /* The handshake has failed. 0: its ERROR goes out first, and the connection ends behind it; else `err`, to end now. */

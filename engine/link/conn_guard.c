@@ -67,19 +67,30 @@ int zu_conn_shake(struct zu_conn *conn, const uint8_t *bytes, size_t size, size_
     return done;
 }
 
+void zu_conn_held_free(struct zu_buf *held, size_t size)
+{
+    if (!held)
+        return;
+    explicit_bzero(held->data, size);
+    zu_buf_unref(held);
+}
+
 int zu_conn_hold(struct zu_conn *conn, const uint8_t *bytes, size_t size)
 {
     size_t room = conn->held ? conn->held->size : 0, need = conn->held_size + size;
     size_t octets_max = conn->home.settings->handshake_octets_max;
     if (need > HELD_MAX)
         return -ENOBUFS;
-    if (octets_max && need > octets_max)
+    if (octets_max && conn->handshake->taken + need > octets_max)
         return -E2BIG;
     if (need > room) {
         size_t wanted = need < HELD_MIN ? HELD_MIN : need < HELD_ENOUGH ? 2 * need : need;
-        struct zu_buf *grown = conn->held ? zu_buf_grow(conn->held, conn->held_size, wanted) : zu_buf_new(wanted);
+        struct zu_buf *grown = zu_buf_new(wanted);
         if (!grown)
             return -ENOMEM;
+        if (conn->held)
+            memcpy(grown->data, conn->held->data, conn->held_size);
+        zu_conn_held_free(conn->held, conn->held_size);
         conn->held = grown;
     }
     memcpy((uint8_t *)conn->held->data + conn->held_size, bytes, size);

@@ -227,7 +227,7 @@ static int handshake(struct zu_conn *conn, struct zu_chunk *chunk, uint32_t from
     int done = conn->asking ? 0 : zu_conn_shake(conn, chunk->data + from, size, &used);
     if (done == 0 && used < size)
         done = zu_conn_hold(conn, chunk->data + from + used, size - used);
-    explicit_bzero(chunk->data + from, used); /* perhaps a password; the chunk serves anybody next */
+    explicit_bzero(chunk->data + from, done == 0 ? size : used); /* perhaps a password; the chunk serves anybody next */
     if (done < 0) {
         zu_chunk_unref(chunk);
         return zu_conn_refuse(conn, done);
@@ -356,10 +356,7 @@ void zu_conn_judged(struct zu_conn *conn)
             err = arrived(conn, step, chunk);
         at += step;
     } while (!err && !conn->closing && !conn->refusal && at < size);
-    if (held) {
-        explicit_bzero(held->data, size);
-        zu_buf_unref(held);
-    }
+    zu_conn_held_free(held, size);
     after_arrival(conn, err);
     if (conn->closing)
         zu_conn_settle(conn);

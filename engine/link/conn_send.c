@@ -218,6 +218,8 @@ void zu_conn_sent(struct zu_op *op, int result, unsigned flags, struct zu_chunk 
     (void)flags;
     (void)chunk;
     struct zu_conn *conn = zu_container_of(op, struct zu_conn, tx);
+    if (zu_unlikely(conn->tx_way == ZU_TX_HANDSHAKE)) /* perhaps a password; the room serves anybody next */
+        explicit_bzero(conn->tx_room->data, ZU_CONN_PIECES * sizeof(struct iovec));
     zu_conn_room_drop(conn);
     if (zu_likely(result > 0))
         account(conn, (size_t)result);

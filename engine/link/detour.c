@@ -7,6 +7,7 @@
 #include "link/detour.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "link/socks.h"
 #include "mem/alloc.h"
@@ -33,8 +34,10 @@ int zu_detour_new(const struct zu_settings *settings, const char *destination, s
 
 void zu_detour_free(struct zu_detour *detour)
 {
-    if (detour)
-        zu_free(detour, sizeof *detour);
+    if (!detour)
+        return;
+    explicit_bzero(detour, sizeof *detour); /* a password that was not sent */
+    zu_free(detour, sizeof *detour);
 }
 
 static int take_result(struct zu_detour *detour, int result)

@@ -4,7 +4,8 @@
  * a pipe is the sum of what both sockets set for that direction, and none when either set none. A peer that hangs up tells
  * the other one; pipes outlast either until both have let go. One that hangs up before its bind came leaves behind what
  * it sent, as libzmq does whatever LINGER says: the bind gets it, or nobody, when the context ends.
- * Binding fails on a name that is taken; connecting only for want of memory.
+ * Binding fails on a name that is taken; connecting only for want of memory; reaching also where nobody is there, or too
+ * many have not been let go.
  */
 #include "link/inproc.h"
 
@@ -303,6 +304,13 @@ static int connect_wait(struct zu_inproc *inproc, const char *name, const struct
     return 0;
 }
 
+/* False: there are enough of them. */
+static bool census_join(struct zu_inproc *inproc, struct zu_peer *peer)
+{
+    peer->census = &inproc->reached;
+    return atomic_fetch_add_explicit(peer->census, 1, memory_order_relaxed) < ZU_INPROC_REACHED_MAX;
+}
+
 /* `types`: whom it must be; 0 for anybody, who may still be to come. */
 static int connect_to(struct zu_inproc *inproc, const char *name, uint32_t types, const struct zu_home *home,
                       struct zu_peer **ret_peer)
@@ -326,7 +334,9 @@ static int connect_to(struct zu_inproc *inproc, const char *name, uint32_t types
     pthread_mutex_lock(&meeting);
     struct zu_inproc_bind *bind = bound_find(inproc, name);
     int err = -ECONNREFUSED;
-    if (bind && is_one_of(bind, types))
+    if (types && !census_join(inproc, near))
+        err = -EUSERS;
+    else if (bind && is_one_of(bind, types))
         err = meet(near, home->box, other, &bind->home);
     else if (!types)
         err = connect_wait(inproc, name, home, near, other);

@@ -8,10 +8,14 @@
 
 #include "link/settings.h"
 
+/* How many peers there may be of zu_inproc_reach, which asks no HWM: until what the far side had to read is gone. */
+enum { ZU_INPROC_REACHED_MAX = 1024 };
+
 /* One per context; under the unit's lock. */
 struct zu_inproc {
     struct zu_link bound;   /* struct zu_inproc_bind.link */
     struct zu_link waiting; /* struct zu_inproc_connect.link */
+    _Atomic unsigned reached; /* zu_peer.census of those that zu_inproc_reach has made; any thread */
 };
 
 void zu_inproc_init(struct zu_inproc *inproc);
@@ -33,8 +37,9 @@ void zu_inproc_unbind(struct zu_inproc_bind *bind);
 int zu_inproc_connect(struct zu_inproc *inproc, const char *name, const struct zu_home *home, struct zu_peer **ret_peer);
 
 /*
- * The same for who does not wait: -ECONNREFUSED unless a socket of one of `types`, a bit each, is bound there now. The
- * near side need not be a socket; nothing but `socket`, `events`, `box` and `settings` of its home is looked at.
+ * The same for who does not wait: -ECONNREFUSED unless a socket of one of `types`, a bit each, is bound there now; -EUSERS
+ * while ZU_INPROC_REACHED_MAX are there. A peer counts until both sides have let it go, and so its memory has.
+ * The near side need not be a socket; nothing but `socket`, `events`, `box` and `settings` of its home is looked at.
  */
 int zu_inproc_reach(struct zu_inproc *inproc, const char *name, uint32_t types, const struct zu_home *home,
                     struct zu_peer **ret_peer);

@@ -7,7 +7,9 @@
  *
  * Whoever connects and says nothing costs a descriptor until HANDSHAKE_IVL. So that strangers cannot keep others out, where
  * there is no room for one more, by the limits or for want of descriptors, it is the oldest young ones that go: those
- * without a peer yet, who have had the most time to show who they are. Where all are grown up, the newcomer goes.
+ * without a peer yet, who have had the most time to show who they are. By the limits, a newcomer is dealt to a shard that has
+ * such a one, and where all are grown up, on all shards, it goes itself. It counts from then on, and what it replaces until
+ * that is ended: so no moment sees more connections than the limit. For want of descriptors, those of the accepting shard go.
  */
 #include "link/listen.h"
 
@@ -58,22 +60,18 @@ static const struct zu_far_events far_events = {
 
 /* --- room for one more --- */
 
+static void young_uncount(struct zu_share *share)
+{
+    atomic_fetch_sub_explicit(&share->young_count, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&share->listen->young_count, 1, memory_order_relaxed);
+}
+
 /* Not young any more, if it was. */
 static void young_leave(struct zu_share *share, struct zu_conn *conn)
 {
-    share->young_count -= !zu_list_is_empty(&conn->sibling);
+    if (!zu_list_is_empty(&conn->sibling))
+        young_uncount(share);
     zu_list_remove(&conn->sibling);
-}
-
-/* Ends the oldest young one, and its place is free. False: there is none. */
-static bool young_end(struct zu_share *share, int err)
-{
-    if (zu_list_is_empty(&share->young))
-        return false;
-    struct zu_conn *oldest = zu_container_of(share->young.next, struct zu_conn, sibling);
-    young_leave(share, oldest);
-    zu_conn_close(oldest, err);
-    return true;
 }
 
 static void place_leave(struct zu_listen *listen)
@@ -81,24 +79,34 @@ static void place_leave(struct zu_listen *listen)
     atomic_fetch_sub_explicit(&listen->places, 1, memory_order_relaxed);
 }
 
-static bool place_take(struct zu_share *share)
+/* Ends the oldest young one. False: there is none. */
+static bool young_end(struct zu_share *share, int err)
 {
-    struct zu_listen *listen = share->listen;
-    unsigned max = listen->home.settings->connections_max;
-    unsigned before = atomic_fetch_add_explicit(&listen->places, 1, memory_order_relaxed);
-    bool crowded = share->young_max && share->young_count >= share->young_max;
-    if (!crowded && (!max || before < max))
-        return true;
-    place_leave(listen); /* there is one, of somebody else */
-    return young_end(share, -EUSERS);
+    if (zu_list_is_empty(&share->young))
+        return false;
+    struct zu_conn *oldest = zu_container_of(share->young.next, struct zu_conn, sibling);
+    young_leave(share, oldest);
+    place_leave(share->listen);
+    zu_conn_close(oldest, err);
+    return true;
+}
+
+/* Are there more than that, and `more`, of either? */
+static bool is_beyond_limits(const struct zu_listen *listen, unsigned more)
+{
+    const struct zu_settings *settings = listen->home.settings;
+    unsigned places = atomic_load_explicit(&listen->places, memory_order_relaxed);
+    unsigned young = atomic_load_explicit(&listen->young_count, memory_order_relaxed);
+    return (settings->connections_max && places + more > settings->connections_max) ||
+           (settings->handshakes_max && young + more > settings->handshakes_max);
 }
 
 /* For want of descriptors. Of the young elsewhere, other shards' threads would have to know. */
 static void room_make(struct zu_listen *listen, int err)
 {
-    unsigned count = (listen->here->young_count + ROOM_PART - 1) / ROOM_PART;
-    for (; count && young_end(listen->here, err); count--)
-        place_leave(listen);
+    unsigned young = atomic_load_explicit(&listen->here->young_count, memory_order_relaxed);
+    for (unsigned count = (young + ROOM_PART - 1) / ROOM_PART; count && young_end(listen->here, err); count--)
+        ;
 }
 
 static struct zu_peer *conn_ready(struct zu_conn *conn)
@@ -120,7 +128,7 @@ static void conn_closed(struct zu_conn *conn, int err)
     struct zu_share *share = conn->owner_data;
     struct zu_listen *listen = share->listen;
     struct zu_peer *peer = conn->peer;
-    if (peer || !zu_list_is_empty(&conn->sibling)) /* else another one has its place already */
+    if (peer || !zu_list_is_empty(&conn->sibling)) /* else it has left it */
         place_leave(listen);
     young_leave(share, conn);
     if (peer) {
@@ -143,70 +151,87 @@ struct arrival {
     struct zu_note note;      /* to the shard */
     struct zu_share *share;   /* which; a reference to its listener */
     int fd;                   /* the descriptor */
+    bool replaces;            /* it was one too many: a young one there goes */
 };
 
-static void refuse(struct zu_listen *listen, int fd, int err)
+static void refuse(struct zu_shard *shard, struct zu_listen *listen, int fd, int err)
 {
     char remote[ZU_TRANSPORT_TEXT_MAX] = "";
     const struct zu_names names = {.local = listen->listening.text, .remote = remote, .bound = true};
     if (listen->transport->name)
         listen->transport->name(fd, true, remote, sizeof remote);
     zu_watch_raise(listen->home.watch, ZU_EVENT_ACCEPT_FAILED, (uint64_t)-err, &names);
+    shard->driver->ops->close(shard->driver, fd);
 }
 
-/* May it stay? Then it has a place. */
-static int admit(struct zu_share *share, int fd)
-{
-    struct zu_listen *listen = share->listen;
-    if (atomic_load_explicit(&listen->stopped, memory_order_relaxed))
-        return -ECANCELED;
-    int err = listen->transport->accepted ? listen->transport->accepted(fd, listen->home.settings) : 0;
-    if (!err && !place_take(share))
-        err = -EUSERS;
-    if (err)
-        refuse(listen, fd, err);
-    return err;
-}
-
-static void settle_on(struct zu_share *share, int fd)
+/* It counts among the places and the young already. */
+static void settle_on(struct zu_share *share, int fd, bool replaces)
 {
     struct zu_listen *listen = share->listen;
     struct zu_shard *shard = share->shard;
-    if (admit(share, fd) < 0) {
-        shard->driver->ops->close(shard->driver, fd);
-        listen_unref(listen);
-        return;
-    }
-    struct zu_conn *conn = zu_conn_new(shard, &listen->home, listen->transport, fd, &conn_owner, share);
+    struct zu_conn *conn = NULL;
+    int err = 0;
+    if (atomic_load_explicit(&listen->stopped, memory_order_relaxed))
+        err = -ECANCELED;
+    else if (replaces && is_beyond_limits(listen, 0) && !young_end(share, -EUSERS))
+        err = -EUSERS; /* that one has grown up meanwhile */
+    if (err)
+        refuse(shard, listen, fd, err);
+    else
+        conn = zu_conn_new(shard, &listen->home, listen->transport, fd, &conn_owner, share);
     if (!conn) {
+        young_uncount(share);
         place_leave(listen);
         listen_unref(listen);
         return;
     }
     atomic_fetch_add_explicit(&shard->load, 1, memory_order_relaxed);
-    if (!conn->peer) { /* as those have that do not shake hands */
+    if (conn->peer) /* as those have that do not shake hands */
+        young_uncount(share);
+    else
         zu_list_append(&share->young, &conn->sibling);
-        share->young_count++;
-    }
 }
 
 static void run_arrival(struct zu_note *note)
 {
     struct arrival *arrival = zu_container_of(note, struct arrival, note);
-    settle_on(arrival->share, arrival->fd);
+    settle_on(arrival->share, arrival->fd, arrival->replaces);
     zu_free(arrival, sizeof *arrival);
 }
 
+/* The next one in turn, which must have a young one if the newcomer is to replace it. NULL: none has. */
+static struct zu_share *share_choose(struct zu_listen *listen, bool replaces)
+{
+    for (unsigned i = 0; i < listen->share_count; i++) {
+        struct zu_share *share = &listen->shares[listen->turn++ % listen->share_count];
+        if (!replaces || atomic_load_explicit(&share->young_count, memory_order_relaxed))
+            return share;
+    }
+    return NULL;
+}
+
+/* Nobody else counts up, so what is looked at first is exact. */
 static void deal(struct zu_listen *listen, int fd)
 {
-    struct zu_share *share = &listen->shares[listen->turn++ % listen->share_count];
-    struct arrival *arrival = share == listen->here ? NULL : zu_alloc(sizeof *arrival);
-    atomic_fetch_add_explicit(&listen->refs, 1, memory_order_relaxed);
-    if (!arrival) {
-        settle_on(listen->here, fd);
+    int err = listen->transport->accepted ? listen->transport->accepted(fd, listen->home.settings) : 0;
+    bool replaces = is_beyond_limits(listen, 1);
+    struct zu_share *share = err ? NULL : share_choose(listen, replaces);
+    if (!share) {
+        refuse(listen->shard, listen, fd, err ? err : -EUSERS);
         return;
     }
-    *arrival = (struct arrival){.note = {.run = run_arrival}, .share = share, .fd = fd};
+    struct arrival *arrival = share == listen->here ? NULL : zu_alloc(sizeof *arrival);
+    if (!arrival)
+        share = listen->here;
+    atomic_fetch_add_explicit(&listen->refs, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&listen->places, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&listen->young_count, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&share->young_count, 1, memory_order_relaxed);
+    if (!arrival) {
+        settle_on(share, fd, replaces);
+        return;
+    }
+    *arrival = (struct arrival){.note = {.run = run_arrival}, .share = share, .fd = fd, .replaces = replaces};
     zu_mailbox_post(&share->shard->box, &arrival->note);
 }
 
@@ -287,13 +312,7 @@ static void run_sweep(struct zu_note *note)
 
 static void share_init(struct zu_share *share, struct zu_listen *listen, struct zu_shard *shard)
 {
-    unsigned young_max = listen->home.settings->handshakes_max, parts = listen->share_count;
-    *share = (struct zu_share){
-        .sweep = {.run = run_sweep},
-        .shard = shard,
-        .listen = listen,
-        .young_max = young_max / parts + (young_max % parts != 0),
-    };
+    *share = (struct zu_share){.sweep = {.run = run_sweep}, .shard = shard, .listen = listen};
     zu_list_init(&share->young);
 }
 

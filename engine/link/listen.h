@@ -12,11 +12,10 @@ struct zu_share {
     struct zu_note sweep;     /* to the shard, once, by stop: ends those that are young, of which nobody else knows */
     struct zu_shard *shard;   /* which */
     struct zu_listen *listen; /* whose; a reference from stop on */
-    unsigned young_max;       /* its part of MAX_HANDSHAKES; 0: no limit */
+    _Atomic unsigned young_count; /* below, and those on their way there; relaxed: a hint to the accepting shard */
 
     /* The shard's thread. */
     struct zu_link young;     /* connections without a peer yet, oldest first (zu_conn.sibling) */
-    unsigned young_count;     /* of them */
 };
 
 struct zu_listen {
@@ -32,7 +31,9 @@ struct zu_listen {
     struct zu_note stop;
 
     _Atomic unsigned refs;   /* itself until stopped, each sweep, connection or descriptor on its way; acq_rel drop */
-    _Atomic unsigned places; /* connections, for MAX_CONNECTIONS; relaxed: it guards nothing */
+    /* The accepting shard counts up, each shard down. Relaxed: they guard nothing. */
+    _Atomic unsigned places;      /* connections, and those on their way to a shard: MAX_CONNECTIONS */
+    _Atomic unsigned young_count; /* those of them without a peer yet: MAX_HANDSHAKES */
     _Atomic bool stopped;    /* relaxed: a connection that gets ready afterwards ends; sweeps catch the waiting ones */
 
     /* The shard's thread. */

@@ -68,6 +68,13 @@ int zu_settings_copy_bytes(struct zu_bytes *to, const struct zu_bytes *from)
     return 0;
 }
 
+static void proxy_free(struct zu_proxy *proxy)
+{
+    size_t size = proxy->size;
+    explicit_bzero(proxy, size); /* its password */
+    zu_free(proxy, size);
+}
+
 static void bytes_free(struct zu_bytes *bytes)
 {
     if (bytes->size)
@@ -85,7 +92,7 @@ void zu_settings_unref(struct zu_settings *settings)
     zu_accept_filter_clear(&settings->tcp_accept);
     zu_ipc_filter_clear_all(&settings->ipc_accept);
     if (settings->proxy)
-        zu_free(settings->proxy, settings->proxy->size);
+        proxy_free(settings->proxy);
     bytes_free(&settings->hello);
     bytes_free(&settings->disconnect);
     bytes_free(&settings->hiccup);

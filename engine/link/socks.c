@@ -204,6 +204,8 @@ size_t zu_socks_output(const struct zu_socks *socks, const uint8_t **ret_data)
 void zu_socks_sent(struct zu_socks *socks, size_t size)
 {
     socks->out_sent += size;
+    if (socks->out_sent == socks->out_size) /* perhaps a password */
+        explicit_bzero(socks->out, sizeof socks->out);
 }
 
 size_t zu_socks_room(struct zu_socks *socks, uint8_t **ret_data)

@@ -11,6 +11,9 @@ enum { ZU_CURVE_MESSAGE_LEAD = 8 + 8 + 16 + 1 };
 extern const struct zu_mechanism_ops zu_curve_client_mechanism;
 extern const struct zu_mechanism_ops zu_curve_server_mechanism;
 
+/* A server is told a secret key alone: its public one, for all handshakes to come. */
+void zu_curve_own_key(struct zu_secrets *secrets);
+
 /* The two directions of traffic. Secret: wipe it. */
 struct zu_curve_session {
     uint8_t key[32];    /* of both transient keys, precomputed */

@@ -10,8 +10,8 @@
 #include "mem/alloc.h"
 
 /*
- * A state is made with a fresh transient pair, serves one handshake, and is overwritten: by the taking of the session, in
- * the end by fini. Nonces are a prefix that says what a box is for, and a count or random octets, so that none is used
+ * A state gets a fresh transient pair with its HELLO, a server's once that has opened: whoever is silent or says garbage has
+ * not been worth one. It serves one handshake, and is overwritten: by the taking of the session, in the end by fini. Nonces are a prefix that says what a box is for, and a count or random octets, so that none is used
  * twice with one key. It fails for want of memory, for a libsodium that finds no randomness, for keys that are none.
  */
 
@@ -31,11 +31,21 @@ int zu_curve_init(struct zu_mechanism *mechanism, bool is_server)
         return -ENOMEM;
     state->session.is_server = is_server;
     state->session.out_nonce = 1;
-    crypto_box_keypair(state->public_key, state->secret_key);
     if (is_server)
         randombytes_buf(state->cookie_key, sizeof state->cookie_key);
     mechanism->state = state;
     return 0;
+}
+
+void zu_curve_transient_make(struct zu_curve_state *state)
+{
+    crypto_box_keypair(state->public_key, state->secret_key);
+}
+
+void zu_curve_own_key(struct zu_secrets *secrets)
+{
+    if (sodium_init() >= 0) /* else no handshake begins */
+        (void)crypto_scalarmult_base(secrets->public_key, secrets->secret_key);
 }
 
 void zu_curve_forget(struct zu_curve_state *state)

@@ -79,9 +79,11 @@ struct zu_curve_state {
 /* The handshake is through: all but the session has served. */
 void zu_curve_forget(struct zu_curve_state *state);
 
-/* Slots of both rows. Init makes the transient pair; fini overwrites all. */
+/* Slots of both rows; fini overwrites all. */
 int zu_curve_init(struct zu_mechanism *mechanism, bool is_server);
 void zu_curve_fini(struct zu_mechanism *mechanism);
+/* Our transient pair, when there is somebody to show it to: it costs as much as a box of keys. */
+void zu_curve_transient_make(struct zu_curve_state *state);
 
 /* Those of the config, or zeros. */
 const struct zu_secrets *zu_curve_secrets(const struct zu_mechanism *mechanism);

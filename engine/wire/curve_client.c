@@ -24,6 +24,7 @@ static ssize_t hello_say(struct zu_mechanism *mechanism, uint8_t *data)
 {
     struct zu_curve_state *state = mechanism->state;
     struct zu_curve_hello *hello = (struct zu_curve_hello *)data;
+    zu_curve_transient_make(state);
     int rc = zu_curve_agree(mechanism, state->hello_key, zu_curve_secrets(mechanism)->server_key, state->secret_key);
     if (rc < 0)
         return rc;
@@ -48,8 +49,8 @@ static int welcome_hear(struct zu_mechanism *mechanism, const uint8_t *data, siz
         return zu_curve_fail_open(mechanism);
     memcpy(state->peer_key, plain.server_key, sizeof state->peer_key);
     state->cookie = plain.cookie;
-    sodium_memzero(&plain, sizeof plain);
-    sodium_memzero(state->hello_key, sizeof state->hello_key);
+    explicit_bzero(&plain, sizeof plain);
+    explicit_bzero(state->hello_key, sizeof state->hello_key);
     return zu_curve_agree(mechanism, state->session.key, state->peer_key, state->secret_key);
 }
 
@@ -66,7 +67,7 @@ static int vouch_make(struct zu_mechanism *mechanism, struct zu_curve_vouch *vou
     memcpy(vouch->server_key, secrets->server_key, sizeof vouch->server_key);
     zu_curve_box_seal(vouch->mac, sizeof vouch->client_key + sizeof vouch->server_key, ZU_CURVE_VOUCH_PREFIX,
                       vouch->nonce, key);
-    sodium_memzero(key, sizeof key);
+    explicit_bzero(key, sizeof key);
     return 0;
 }
 
@@ -108,7 +109,7 @@ static int ready_hear(struct zu_mechanism *mechanism, const uint8_t *data, size_
         rc = zu_mechanism_fail(mechanism, ZU_PROTOCOL_ERROR_INVALID_SEQUENCE);
     else if ((rc = zu_mechanism_properties_consume(mechanism, plain, size)) == -EPROTO)
         zu_mechanism_fail(mechanism, ZU_PROTOCOL_ERROR_INVALID_METADATA);
-    sodium_memzero(plain, size);
+    explicit_bzero(plain, size);
     zu_free(plain, size + 1);
     if (rc == 0)
         zu_curve_forget(state);

@@ -33,6 +33,7 @@ static int hello_hear(struct zu_mechanism *mechanism, const uint8_t *data, size_
     if (!zu_curve_count_hear(mechanism, hello->nonce))
         return zu_mechanism_fail(mechanism, ZU_PROTOCOL_ERROR_INVALID_SEQUENCE);
     memcpy(state->peer_key, hello->client_key, sizeof state->peer_key);
+    zu_curve_transient_make(state);
     return 0;
 }
 
@@ -56,7 +57,7 @@ static ssize_t welcome_say(struct zu_mechanism *mechanism, uint8_t *data)
     memcpy(welcome->server_key, state->public_key, sizeof welcome->server_key);
     zu_curve_box_seal(welcome->mac, sizeof welcome->server_key + sizeof *cookie, ZU_CURVE_WELCOME_PREFIX,
                       welcome->nonce, state->hello_key);
-    sodium_memzero(state->hello_key, sizeof state->hello_key);
+    explicit_bzero(state->hello_key, sizeof state->hello_key);
     return sizeof *welcome;
 }
 
@@ -69,8 +70,8 @@ static bool cookie_is_ours(struct zu_curve_state *state, const struct zu_curve_c
                           ZU_CURVE_COOKIE_PREFIX, cookie->nonce, state->cookie_key) &&
         sodium_memcmp(plain.client_key, state->peer_key, sizeof state->peer_key) == 0 &&
         sodium_memcmp(plain.server_secret_key, state->secret_key, sizeof state->secret_key) == 0;
-    sodium_memzero(&plain, sizeof plain);
-    sodium_memzero(state->cookie_key, sizeof state->cookie_key);
+    explicit_bzero(&plain, sizeof plain);
+    explicit_bzero(state->cookie_key, sizeof state->cookie_key);
     return ours;
 }
 
@@ -78,20 +79,20 @@ static bool cookie_is_ours(struct zu_curve_state *state, const struct zu_curve_c
 static int vouch_hear(struct zu_mechanism *mechanism, const struct zu_curve_vouch *vouch, const uint8_t *client_key)
 {
     const struct zu_curve_state *state = mechanism->state;
-    uint8_t server_key[ZU_CURVE_KEY_SIZE], key[ZU_CURVE_KEY_SIZE];
+    const uint8_t *server_key = zu_curve_secrets(mechanism)->public_key;
+    uint8_t key[ZU_CURVE_KEY_SIZE];
     struct zu_curve_vouch plain;
     int rc = zu_curve_agree(mechanism, key, client_key, state->secret_key);
     if (rc < 0)
         return rc;
-    crypto_scalarmult_base(server_key, zu_curve_secrets(mechanism)->secret_key);
     if (!zu_curve_box_open(plain.client_key, vouch->mac, sizeof plain.client_key + sizeof plain.server_key,
                            ZU_CURVE_VOUCH_PREFIX, vouch->nonce, key))
         rc = zu_curve_fail_open(mechanism);
     else if ((sodium_memcmp(plain.client_key, state->peer_key, sizeof state->peer_key) |
-              sodium_memcmp(plain.server_key, server_key, sizeof server_key)) != 0)
+              sodium_memcmp(plain.server_key, server_key, sizeof plain.server_key)) != 0)
         rc = zu_mechanism_fail(mechanism, ZU_PROTOCOL_ERROR_KEY_EXCHANGE);
-    sodium_memzero(&plain, sizeof plain);
-    sodium_memzero(key, sizeof key);
+    explicit_bzero(&plain, sizeof plain);
+    explicit_bzero(key, sizeof key);
     return rc;
 }
 
@@ -128,7 +129,7 @@ static int initiate_hear(struct zu_mechanism *mechanism, const uint8_t *data, si
     if (!plain)
         return -ENOMEM;
     rc = initiate_open(mechanism, initiate, size, plain);
-    sodium_memzero(plain, size);
+    explicit_bzero(plain, size);
     zu_free(plain, size);
     if (rc == 0 && mechanism->config->waits)
         mechanism->status = ZU_MECHANISM_WAITING;

@@ -13,7 +13,7 @@
 
 /* Immutable once connections use it; its owner wipes it (zu_secrets_wipe) before the memory goes back. */
 struct zu_secrets {
-    uint8_t public_key[ZU_CURVE_KEY_SIZE]; /* CURVE client: our own */
+    uint8_t public_key[ZU_CURVE_KEY_SIZE]; /* CURVE: our own; a server's is zu_curve_own_key's */
     uint8_t secret_key[ZU_CURVE_KEY_SIZE]; /* CURVE: our own */
     uint8_t server_key[ZU_CURVE_KEY_SIZE]; /* CURVE client: whom we want to talk to */
     struct zu_bytes username;              /* PLAIN client, to 255 octets; owned */
