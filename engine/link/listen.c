@@ -170,13 +170,10 @@ static void settle_on(struct zu_share *share, int fd, bool replaces)
     struct zu_listen *listen = share->listen;
     struct zu_shard *shard = share->shard;
     struct zu_conn *conn = NULL;
-    int err = 0;
     if (atomic_load_explicit(&listen->stopped, memory_order_relaxed))
-        err = -ECANCELED;
+        shard->driver->ops->close(shard->driver, fd);
     else if (replaces && is_beyond_limits(listen, 0) && !young_end(share, -EUSERS))
-        err = -EUSERS; /* that one has grown up meanwhile */
-    if (err)
-        refuse(shard, listen, fd, err);
+        refuse(shard, listen, fd, -EUSERS); /* that one has grown up meanwhile */
     else
         conn = zu_conn_new(shard, &listen->home, listen->transport, fd, &conn_owner, share);
     if (!conn) {
