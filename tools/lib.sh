@@ -38,11 +38,12 @@ test    mandoc            c:mandoc      mandoc             mandoc
 test    python3-pytest    p:pytest      python3-pytest     python-pytest
 test    python3-tornado   p:tornado     python3-tornado    python-tornado
 test    python3-gevent    p:gevent      python3-gevent     python-gevent
-ci      libczmq-dev       m:libczmq     czmq-devel         czmq
-ci      rsyslog-czmq      l:*/rsyslog/omczmq.so rsyslog-omczmq rsyslog
-ci      python3-ipykernel p:ipykernel   python3-ipykernel  python-ipykernel
-ci      xpython           c:xpython     xeus-python        xeus-python
-ci      php-zmq           l:php/*/zmq.so php-zmq           php-zmq
+test    libczmq-dev       m:libczmq     czmq-devel         czmq
+test    rsyslog-czmq      l:*/rsyslog/omczmq.so rsyslog-omczmq rsyslog
+test    python3-ipykernel p:ipykernel   python3-ipykernel  python-ipykernel
+test    xpython           c:xpython     xeus-python        xeus-python
+test    php-cli           c:php         php-cli            php
+test    php-zmq           l:php/*/zmq.so php-zmq           php-zmq
 ci      clang             c:clang       clang              clang
 ci      libclang-rt-dev   f:fuzzer      compiler-rt        compiler-rt
 '
