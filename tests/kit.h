@@ -149,11 +149,23 @@ KIT_UNUSED static const char *kit_bind(void *socket, const char *transport, char
     return text;
 }
 
+/* Tries the ports below those that the kernel deals out: of those, another process may be given the free one next. */
+KIT_UNUSED static void kit_bind_reserved(void *socket, char *text)
+{
+    static unsigned tries;
+    do
+        snprintf(text, KIT_ENDPOINT_SIZE, "tcp://127.0.0.1:%u", 20000 + ((unsigned)getpid() * 31 + tries++) % 12000);
+    while (zmq_bind(socket, text) != 0 && errno == EADDRINUSE);
+}
+
 /* An endpoint of the transport where nobody is. */
 KIT_UNUSED static const char *kit_free_endpoint(void *context, const char *transport, char *text)
 {
     void *socket = kit_socket(context, ZMQ_PULL);
-    kit_bind(socket, transport, text);
+    if (strcmp(transport, "tcp") == 0)
+        kit_bind_reserved(socket, text);
+    else
+        kit_bind(socket, transport, text);
     KIT_OK(zmq_unbind(socket, text));
     KIT_OK(zmq_close(socket));
     if (strcmp(transport, "ipc") == 0) /* the wildcard's folder has gone */
