@@ -205,7 +205,7 @@ def main():
     if needed.returncode != 0:
         print(f"skipped: {needed.stderr.strip().splitlines()[-1]}; python3-zmq, python3-pytest, python3-tornado and "
               "python3-gevent are needed")
-        return 77
+        return 1 if "CI" in os.environ else 77
     library = os.path.abspath(arguments.library)
     names = arguments.drive or ([] if arguments.stock else ["background", "inline"])
     prefix, folder = isolation(), tests_folder()

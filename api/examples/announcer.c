@@ -18,7 +18,7 @@ int main(int argc, char **argv)
     s_check(responder && publisher, "zmq_socket");
     s_set(publisher, ZMQ_XPUB_VERBOSE, 1);
     s_bind(publisher, s_arg(argc, argv, 2, "tcp://127.0.0.1:5556"));
-    bool open = s_await_subscribers(publisher, "news", s_number(argc, argv, 3, 0)) == 0;
+    bool open = s_await_subscribers(publisher, signal_fd, "news", s_number(argc, argv, 3, 0)) == 0;
     s_bind(responder, s_arg(argc, argv, 1, "tcp://127.0.0.1:5555"));
     long announced = 0;
     while (open && s_await(responder, signal_fd)) {

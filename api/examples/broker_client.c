@@ -14,6 +14,7 @@ int main(int argc, char **argv)
     s_shutdown_on_signals(context);
     void *requester = zmq_socket(context, ZMQ_REQ);
     s_check(requester != NULL, "zmq_socket");
+    s_set(requester, ZMQ_LINGER, 0); /* a question that nobody took holds nobody up at the end */
     s_connect(requester, s_arg(argc, argv, 1, "tcp://localhost:5559"));
     for (char *reply; answers < requests; free(reply)) {
         char question[64];

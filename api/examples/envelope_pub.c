@@ -20,7 +20,7 @@ int main(int argc, char **argv)
     s_set(publisher, ZMQ_XPUB_VERBOSE, 1);
     s_attach(publisher, s_arg(argc, argv, 1, "tcp://127.0.0.1:5563"));
     /* Each subscribes to two things, and to END first. */
-    int rc = s_await_subscribers(publisher, "", 2 * subscribers);
+    int rc = s_await_subscribers(publisher, -1, "", 2 * subscribers);
     for (long n = 1; n <= rounds && rc >= 0; n++) {
         s_sendmore(publisher, "gossip");
         rc = s_sendf(publisher, "news of the neighbours, part %ld", n);

@@ -12,11 +12,22 @@
 
 enum { PATIENCE_MS = 500 };
 
+/* Asks until there is an answer, which the caller frees; NULL if interrupted. */
+static char *ask(void *requester, long *repeated)
+{
+    for (;; ++*repeated) {
+        char *reply = s_send(requester, "Hello") >= 0 ? s_recv(requester) : NULL;
+        if (reply || zmq_errno() != EAGAIN)
+            return reply;
+    }
+}
+
 int main(int argc, char **argv)
 {
     const char *endpoint = s_arg(argc, argv, 1, "tcp://localhost:5555");
-    long requests = s_number(argc, argv, 2, 10), repeated = 0;
+    long requests = s_number(argc, argv, 2, 10), answers = 0, repeated = 0;
     void *context = zmq_ctx_new();
+    s_shutdown_on_signals(context);
     void *requester = zmq_socket(context, ZMQ_REQ);
     s_check(requester != NULL, "zmq_socket");
     s_set(requester, ZMQ_RCVTIMEO, PATIENCE_MS);
@@ -24,19 +35,11 @@ int main(int argc, char **argv)
     s_set(requester, ZMQ_REQ_CORRELATE, 1);
     s_set(requester, ZMQ_LINGER, 0); /* a request that was given up holds nobody up at the end */
     s_connect(requester, endpoint);
-    for (long n = 1; n <= requests; n++) {
-        char *reply;
-        s_check(s_send(requester, "Hello") >= 0, "zmq_send");
-        while (!(reply = s_recv(requester))) {
-            s_check(zmq_errno() == EAGAIN, "zmq_recv");
-            s_check(s_send(requester, "Hello") >= 0, "zmq_send");
-            repeated++;
-        }
-        printf("Hello %ld: %s\n", n, reply);
+    for (char *reply; answers < requests && (reply = ask(requester, &repeated)); free(reply)) {
+        printf("Hello %ld: %s\n", ++answers, reply);
         fflush(stdout);
-        free(reply);
     }
-    printf("%ld answers, %ld questions asked again\n", requests, repeated);
+    printf("%ld answers, %ld questions asked again\n", answers, repeated);
     zmq_close(requester);
     zmq_ctx_term(context);
     return 0;

@@ -19,7 +19,7 @@ int main(int argc, char **argv)
     s_set(control, ZMQ_XPUB_VERBOSE, 1);
     s_bind(receiver, s_arg(argc, argv, 2, "tcp://127.0.0.1:5558"));
     s_bind(control, s_arg(argc, argv, 3, "tcp://127.0.0.1:5559"));
-    int rc = s_await_subscribers(control, "KILL", s_number(argc, argv, 1, 1));
+    int rc = s_await_subscribers(control, -1, "KILL", s_number(argc, argv, 1, 1));
     while (rc == 0 && !tally_is_whole(&tally)) {
         char *text = s_recv(receiver);
         if (text)

@@ -18,9 +18,10 @@ int main(int argc, char **argv)
     s_check(frontend && backend, "zmq_socket");
     void *monitor = s_watch_peers(context, backend);
     s_bind(backend, s_arg(argc, argv, 2, "tcp://127.0.0.1:5561"));
-    s_await_peers(monitor, backend, (int)s_number(argc, argv, 3, 1));
-    s_bind(frontend, s_arg(argc, argv, 1, "tcp://127.0.0.1:5557"));
-    s_proxy(frontend, backend);
+    if (s_await_peers(monitor, backend, (int)s_number(argc, argv, 3, 1)) == 0) {
+        s_bind(frontend, s_arg(argc, argv, 1, "tcp://127.0.0.1:5557"));
+        s_proxy(frontend, backend);
+    }
     puts("the streamer closes");
     zmq_close(frontend);
     zmq_close(backend);

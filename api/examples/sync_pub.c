@@ -24,7 +24,7 @@ int main(int argc, char **argv)
     s_set(publisher, ZMQ_XPUB_NODROP, 1);
     s_bind(publisher, s_arg(argc, argv, 3, "tcp://127.0.0.1:5561"));
     s_bind(reports, s_arg(argc, argv, 4, "tcp://127.0.0.1:5562"));
-    int rc = s_await_subscribers(publisher, "", subscribers);
+    int rc = s_await_subscribers(publisher, -1, "", subscribers);
     int64_t start = s_clock();
     for (long n = 0; n < updates && rc >= 0; n++)
         rc = s_send(publisher, "Rhubarb");

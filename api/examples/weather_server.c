@@ -19,12 +19,14 @@ static long published[ZIPS]; /* by zip code */
 static bool wanted[ZIPS];    /* was subscribed to */
 
 /* Takes what has been subscribed to, without waiting for more unless `readers` are to come. 0, or -1 if interrupted. */
-static int hear(void *publisher, long readers)
+static int hear(void *publisher, int signal_fd, long readers)
 {
     for (;;) {
-        char *request = s_recv_flags(publisher, readers > 0 ? 0 : ZMQ_DONTWAIT);
+        if (readers > 0 && !s_await(publisher, signal_fd))
+            return -1;
+        char *request = s_recv_flags(publisher, ZMQ_DONTWAIT);
         if (!request)
-            return readers > 0 ? -1 : 0;
+            return 0;
         if (request[0] == 1 && isdigit((unsigned char)request[1])) {
             wanted[atol(request + 1) % ZIPS] = true;
             readers--;
@@ -45,7 +47,7 @@ static void publish(void *publisher)
 int main(int argc, char **argv)
 {
     long updates = s_number(argc, argv, 1, 0), readers = s_number(argc, argv, 2, 1), n = 0;
-    s_catch_signals();
+    int signal_fd = s_catch_signals();
     srandom((unsigned)(time(NULL) ^ getpid()));
     void *context = zmq_ctx_new();
     void *publisher = zmq_socket(context, updates ? ZMQ_XPUB : ZMQ_PUB);
@@ -58,11 +60,11 @@ int main(int argc, char **argv)
         s_bind(publisher, "tcp://127.0.0.1:5556");
         s_bind(publisher, "ipc:///tmp/weather.ipc");
     }
-    int rc = updates ? hear(publisher, readers) : 0;
+    int rc = updates ? hear(publisher, signal_fd, readers) : 0;
     int64_t start = s_clock();
     for (; rc == 0 && !s_interrupted && (!updates || n < updates); n++) {
         if (updates && n % LOOK_EVERY == 0)
-            hear(publisher, 0);
+            hear(publisher, signal_fd, 0);
         publish(publisher);
     }
     printf("%ld updates published in %ld ms\n", n, (long)(s_clock() - start));

@@ -220,23 +220,24 @@ static inline void s_signal_handler(int number)
 
 /*
  * From now on these signals set s_interrupted and make the returned descriptor readable. Give it to zmq_poll beside the
- * sockets: a flag alone, looked at before a blocking call, misses the signal that comes in between.
+ * sockets: a flag alone, looked at before a blocking call, misses the signal that comes in between. Either signal, when it
+ * comes again, ends the program at once.
  */
 static inline int s_catch_signals(void)
 {
     s_check(pipe(s_signal_pipe) == 0, "pipe");
-    struct sigaction action = {.sa_handler = s_signal_handler};
+    struct sigaction action = {.sa_handler = s_signal_handler, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     return s_signal_pipe[0];
 }
 
-/* Waits for a message or a signal; true if there is a message. */
+/* Waits for a message or a signal; true if there is a message. Without a descriptor for signals, -1, it is as s_recv. */
 static inline bool s_await(void *socket, int signal_fd)
 {
     zmq_pollitem_t items[] = {{.socket = socket, .events = ZMQ_POLLIN}, {.fd = signal_fd, .events = ZMQ_POLLIN}};
     while (!s_interrupted) {
-        if (s_poll(items, 2, -1) < 0)
+        if (s_poll(items, signal_fd < 0 ? 1 : 2, -1) < 0)
             return false;
         if (items[0].revents & ZMQ_POLLIN)
             return true;
@@ -253,12 +254,16 @@ static inline void *s_shutdown_main(void *context)
     sigaddset(&stop, SIGTERM);
     sigwait(&stop, &number);
     zmq_ctx_shutdown(context);
+    pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
+    for (;;)
+        pause();
     return NULL;
 }
 
 /*
  * The other way, for programs that stay in one blocking call, such as zmq_proxy, or have several threads: a thread takes
  * the signal and shuts the context down, and every call on its sockets ends with ETERM. Call it before the first socket.
+ * What was sent may still wait for a peer that never comes: a second signal ends the program at once, that with it.
  */
 static inline void s_shutdown_on_signals(void *context)
 {
@@ -306,11 +311,11 @@ static inline int s_await_peers(void *monitor, void *socket, int count)
     return rc < 0 ? -1 : 0;
 }
 
-/* Waits until `count` subscriptions that begin with `prefix` have come to an XPUB. Returns -1 as above. */
-static inline int s_await_subscribers(void *xpub, const char *prefix, long count)
+/* Waits until `count` subscriptions that begin with `prefix` have come to an XPUB. Returns -1 as above, or for a signal. */
+static inline int s_await_subscribers(void *xpub, int signal_fd, const char *prefix, long count)
 {
     while (count > 0) {
-        char *request = s_recv(xpub);
+        char *request = s_await(xpub, signal_fd) ? s_recv(xpub) : NULL;
         if (!request)
             return -1;
         count += request[0] == 1 && strncmp(request + 1, prefix, strlen(prefix)) == 0 ? -1 : 0;
