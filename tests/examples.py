@@ -44,7 +44,9 @@ class Stage:
 
     def __init__(self, programs, drive, folder, short):
         self.programs, self.folder, self.short = programs, folder, short
-        self.environment = os.environ | {"ZURING_DRIVE": drive}
+        # Sanitized programs that lose memory end with a status of their own.
+        self.environment = os.environ | {
+            "ZURING_DRIVE": drive, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=1"}
         self.until = time.monotonic() + LIMIT_S
         self.processes = []
         self.prefix = []  # before each command: how to get into a network
