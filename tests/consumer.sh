@@ -86,8 +86,55 @@ int old(void *s, zmq_msg_t *m) { return zmq_send(s, m, ZMQ_NOBLOCK); }' >"$work/
     ${CC:-cc} -Wall -Werror -c "$work/old.c" -o "$work/old.o" -include zuring/zmq2.h $(pkg-config --cflags zuring)
 }
 
+# The headers in C++, calls of 2.x beside those of today, and what they do.
+cat >"$work/consumer.cc" <<'C'
+#include <zuring/zmq2.h>
+#include <zmq_utils.h>
+#include <zuring.h>
+
+#include <cstring>
+
+int main()
+{
+    void *context = zmq_init(1);
+    void *from = zmq_socket(context, ZMQ_XREQ), *to = zmq_socket(context, ZMQ_XREQ);
+    int64_t hwm = 7;
+    if (zmq_setsockopt(to, ZMQ_HWM, &hwm, sizeof hwm) != 0)
+        return 1;
+    int now = 0;
+    size_t size = sizeof now;
+    if (zmq_getsockopt(to, ZMQ_RCVHWM, &now, &size) != 0 || now != 7)
+        return 2;
+    if (zmq_bind(to, "inproc://c++") != 0 || zmq_connect(from, "inproc://c++") != 0)
+        return 3;
+    zmq_msg_t message;
+    if (zmq_msg_init_size(&message, 3) != 0 || !std::memcpy(zmq_msg_data(&message), "old", 3) ||
+        zmq_send(from, &message, ZMQ_NOBLOCK) != 0 || zmq_send(from, "new", 3, ZMQ_DONTWAIT) != 3)
+        return 4;
+    zmq_pollitem_t item = {to, 0, ZMQ_POLLIN, 0};
+    char text[3];
+    if (zmq_poll(&item, 1, 10000 * ZMQ_POLL_MSEC) != 1 || zmq_recv(to, text, sizeof text, 0) != 3 ||
+        std::memcmp(text, "old", 3) != 0)
+        return 5;
+    if (zmq_recv(to, &message, 0) != 0 || zmq_msg_size(&message) != 3 ||
+        std::memcmp(zmq_msg_data(&message), "new", 3) != 0)
+        return 6;
+    return zmq_msg_close(&message) | zmq_close(from) | zmq_close(to) | zmq_term(context);
+}
+C
+cplusplus() {
+    # shellcheck disable=SC2046
+    g++ -std=c++17 -Wall -Wextra -pedantic -Werror "$work/consumer.cc" -o "$work/cplusplus" \
+        $(pkg-config --cflags --libs zuring) && LD_LIBRARY_PATH=$libdir "$work/cplusplus"
+}
+
 check "pkg-config knows zuring" pkg-config --exists zuring
 check "programs of ZeroMQ 2.x" old_style
+if [ -n "${CI:-}" ] || command -v g++ >/dev/null; then
+    check "C++, old calls and new ones" cplusplus
+else
+    echo "(no g++ here: not tried in C++)"
+fi
 check "shared" shared
 check "shared, with a linker that drops unused libraries" shared -Wl,--as-needed
 check "fully static" static -static

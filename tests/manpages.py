@@ -45,7 +45,7 @@ class Page:
     def __init__(self, path):
         self.path, self.name = path, path.stem
         self.text = path.read_text(encoding="ascii")
-        self.names = re.findall(r"^\.Nm (\w+)", self.text, re.M)
+        self.names = re.findall(r"^\.Nm ([\w-]+)", self.text, re.M)
         self.facts = {name: value.replace("\\-", "-") for name, value in
                       re.findall(r"^\.It (Number|Use|Type|Range|Default|Sockets)\n(.*)$", self.text, re.M)}
         self.others = re.findall(r"^\..*?\bXr (\w+) (\d)", self.text, re.M)
@@ -210,7 +210,7 @@ def page_check(page, files, linted):
 def main():
     if not shutil.which("mandoc"):
         raise SystemExit("mandoc is not there: apt-get install mandoc")
-    files = {path.name: Page(path) for path in sorted(pathlib.Path(PAGES).glob("*.[37]"))}
+    files = {path.name: Page(path) for path in sorted(pathlib.Path(PAGES).glob("*.[137]"))}
     pages = {page.name: page for page in files.values()}
     lint = subprocess.run(["mandoc", "-Tlint", "-W", "warning", *(page.path for page in files.values())],
                           capture_output=True, text=True)

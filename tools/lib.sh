@@ -44,6 +44,7 @@ test    python3-ipykernel p:ipykernel   python3-ipykernel  python-ipykernel
 test    xpython           c:xpython     xeus-python        xeus-python
 test    php-cli           c:php         php-cli            php
 test    php-zmq           l:php/*/zmq.so php-zmq           php-zmq
+ci      g++               c:g++         gcc-c++            gcc
 ci      clang             c:clang       clang              clang
 ci      libclang-rt-dev   f:fuzzer      compiler-rt        compiler-rt
 '

@@ -8,7 +8,7 @@
 A text file (*.txt) holds pages. Each begins with a line of names, `=== `, and a line that says what it is:
 
     === zmq_send zmq_send_const                  functions that share a page: a copy by each name
-    === zuring_drive(7)                          an overview
+    === zuring_drive(7)                          an overview; (1): a command
     === ZMQ_SNDHWM | socket 23 | sg | int, messages | 0.. | 1000 | all | at once
         an option: names | kind and number | set, get | type, unit | range | default | types of sockets | takes effect
     === ZMQ_NORM_MODE ZMQ_NORM_PUSH | absent     options that this library does not know
@@ -35,8 +35,8 @@ USUAL = {
     "ENOMEM": "There is not enough memory. Nothing was changed.",
 }
 USE = {"s": "set", "g": "get", "sg": "set and get"}
-WORD = re.compile(r"([(\[\"]*)(\w+\([1-9]?\)(?:'s)?|.*?)([.,;:)\]!?\"]*)$", re.S)
-NAMED = re.compile(r"(?:([A-Za-z]\w*)\(([1-9]?)\)|_(\*?[a-z]\w*)_|(\$[A-Z]\w*)|"
+WORD = re.compile(r"([(\[\"]*)([\w-]+\([1-9]?\)(?:'s)?|.*?)([.,;:)\]!?\"]*)$", re.S)
+NAMED = re.compile(r"(?:([A-Za-z][\w-]*)\(([1-9]?)\)|_(\*?[a-z]\w*)_|(\$[A-Z]\w*)|"
                    r"([A-Z][A-Z0-9]*(?:_[A-Z0-9_]+)?\*?)|\*([^*]+)\*)('s)?$")
 
 
@@ -66,7 +66,7 @@ def pages_read():
                 continue
             if line.startswith("=== "):
                 names, *facts = [field.strip() for field in line[4:].split("|")]
-                names, number = (names[:-3], "7") if names.endswith("(7)") else (names, "3")
+                names, number = (names[:-3], names[-2]) if names.endswith(("(1)", "(7)")) else (names, "3")
                 pages.append(Page(names.split(), number, facts, path.name))
                 section = None
             elif section is None and line:
@@ -74,7 +74,7 @@ def pages_read():
             elif line.startswith("+ "):
                 pages[-1].shown.append(line[2:])
             elif re.fullmatch(r"[A-Z][A-Z ]+", line):
-                if line not in SECTIONS and pages[-1].section != "7":
+                if line not in SECTIONS and pages[-1].section == "3":
                     raise SystemExit(f"{path.name}: {pages[-1].names[0]}: {line} is no section")
                 section = line
                 pages[-1].text.setdefault(section, [])
@@ -374,7 +374,7 @@ def render(page, pages, whole, prototypes):
     if page.section == "3" and page.facts[:1] != ["absent"]:
         out += [".Sh SYNOPSIS"]
         out += option_header(page) if page.facts else function_synopsis(page, whole, prototypes)
-    order = list(page.text) if page.section == "7" else [name for name in SECTIONS if name in page.text]
+    order = list(page.text) if page.section != "3" else [name for name in SECTIONS if name in page.text]
     for section in order:
         out.append(f".Sh {section}")
         out += body(page.text[section], page, known, section)
