@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# tests/bare.sh [FOLDER]: a newcomer's first two commands on a bare Debian 12. By hand, as root, with debootstrap; 15 minutes or more, 1.5 GB.
+# tests/bare.sh [FOLDER]: a newcomer's first two commands on a bare Debian 12. By hand, as root, with debootstrap; it takes
+# 15 minutes or more, and 1.5 GB.
 # debootstrap makes the smallest Debian there is in FOLDER (default: a new one, which goes afterwards) from MIRROR, which
 # is reached as this machine's apt reaches its own; a clone of this tree, as committed, is laid into it; in there
 # tools/quickstart and tools/check run, and nothing else. Mounts are in a namespace of their own and end with the script.
