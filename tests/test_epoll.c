@@ -560,19 +560,30 @@ Test(epoll, a_thousand_descriptors)
         close(fds[i]);
 }
 
-/* Without epoll_pwait2, as before Linux 5.11: never early. */
-Test(epoll, an_old_kernel_waits_in_milliseconds)
+/* A descriptor that ends every sleep is looked at before the set is asked, and others have their turn all the same. */
+Test(epoll, who_ends_every_sleep_starves_nobody)
 {
+    static struct probe probes[2]; /* one that has bytes each time, and another */
+    int fds[2][2];
     begin(zu_epoll_new);
-    cr_assert(refuse_call(SYS_epoll_pwait2, ENOSYS));
-    for (int i = 0; i < 5; i++) {
-        uint64_t until_ns = zu_clock_ns() + 1100000;
-        ops->wait(driver, until_ns);
-        cr_assert_geq(zu_clock_ns(), until_ns);
+    for (int i = 0; i < 2; i++) {
+        unix_pair(fds[i]);
+        probe_aim(&probes[i], NULL, 0, NULL, 0);
+        ops->recv_stream(driver, &probes[i].op, fds[i][0]);
     }
-    sleeps_well();
-    ops->wake(driver);
-    ops->wait(driver, UINT64_MAX - 1);
+    for (int rounds = 0; probes[1].calls == 0; rounds++) {
+        cr_assert_lt(rounds, 200);
+        cr_assert(write(fds[0][1], "x", 1) == 1 && (rounds != 100 || write(fds[1][1], "x", 1) == 1));
+        ops->wait(driver, zu_clock_ns() + ZU_NS_PER_S);
+        probe_drop(&probes[0]);
+    }
+    probe_drop(&probes[1]);
+    for (int i = 0; i < 2; i++) {
+        ops->cancel(driver, &probes[i].op);
+        ops->wait(driver, 0);
+        ops->close(driver, fds[i][0]);
+        close(fds[i][1]);
+    }
     finish();
 }
 

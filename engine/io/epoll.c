@@ -12,11 +12,9 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <limits.h>
-#include <stdatomic.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -78,7 +76,8 @@ struct epoll {
     bool rung;                     /* the same of timer_fd */
     bool waiting;                  /* wait runs */
     unsigned unasked;              /* waits since the last look at epoll */
-    unsigned looks;                /* of ready at the hot descriptor */
+    unsigned looks;                /* at the hot descriptor */
+    bool hot_wakes;                /* the last sleep that asked the set was ended by the hot descriptor alone */
     struct zu_link tries;          /* halves to try, struct half.try */
     struct zu_op *stillborn;       /* chain through op->slot: no memory, completed with -ENOMEM by the next wait */
     struct half *hot;              /* recv_stream that last had bytes; NULL when its descriptor was closed */
@@ -96,9 +95,6 @@ struct epoll {
 /* What events point at when not at a watch. */
 static char waker;
 static char ringer;
-
-/* Set when the kernel lacks epoll_pwait2; relaxed: whoever does not see it finds out for himself. */
-static _Atomic bool is_coarse;
 
 static int control(struct epoll *epoll, int operation, int fd, uint32_t events, void *data)
 {
@@ -487,28 +483,52 @@ static bool quieten(struct epoll *epoll)
     return any;
 }
 
-static int set_wait(struct epoll *epoll, struct epoll_event *events, uint64_t until_ns)
+/*
+ * Sleeps until the set has something. By ppoll(2), which the kernel itself begins again when a process goes on that was
+ * stopped; epoll_wait(2) says EINTR then, though no handler ran. How many, or a negative errno.
+ */
+static int set_sleep(struct epoll *epoll, uint64_t until_ns)
 {
-    if (until_ns == 0 || until_ns == ZU_NEVER)
-        return epoll_wait(epoll->fd, events, EVENTS, until_ns ? -1 : 0);
-    uint64_t now_ns = zu_clock_ns();
-    uint64_t left_ns = until_ns > now_ns ? until_ns - now_ns : 0;
-    if (!atomic_load_explicit(&is_coarse, memory_order_relaxed)) {
-        struct timespec left = {.tv_sec = (time_t)(left_ns / ZU_NS_PER_S), .tv_nsec = (long)(left_ns % ZU_NS_PER_S)};
-        int count = (int)syscall(SYS_epoll_pwait2, epoll->fd, events, EVENTS, &left, NULL, 0);
-        if (count >= 0 || (errno != ENOSYS && errno != EPERM)) /* EPERM: filters that do not know it */
-            return count;
-        atomic_store_explicit(&is_coarse, true, memory_order_relaxed);
+    struct pollfd set = {.fd = epoll->fd, .events = POLLIN};
+    struct timespec left, *limit = NULL;
+    if (until_ns != ZU_NEVER) {
+        uint64_t now_ns = zu_clock_ns(), left_ns = until_ns > now_ns ? until_ns - now_ns : 0;
+        left = (struct timespec){.tv_sec = (time_t)(left_ns / ZU_NS_PER_S), .tv_nsec = (long)(left_ns % ZU_NS_PER_S)};
+        limit = &left;
     }
-    uint64_t left_ms = (left_ns + ZU_NS_PER_MS - 1) / ZU_NS_PER_MS;
-    return epoll_wait(epoll->fd, events, EVENTS, left_ms < INT_MAX ? (int)left_ms : INT_MAX);
+    int count = ppoll(&set, 1, limit, NULL);
+    return count < 0 ? -errno : count;
+}
+
+/* Whether the hot descriptor is to be looked at, and not the set: every few looks it is the others' turn. */
+static bool hot_is_due(struct epoll *epoll)
+{
+    struct half *hot = epoll->hot;
+    return hot && hot->op && hot->kind == &recv_stream_kind && ++epoll->looks % HOT_LOOKS != 0;
+}
+
+static bool hot_received(struct epoll *epoll)
+{
+    if (!receive(epoll, epoll->hot->watch->fd, &epoll->held))
+        return false;
+    epoll->held_by = epoll->hot;
+    half_list(epoll, epoll->hot);
+    return true;
 }
 
 /* Takes events from the set and lists what is to be tried for them. How many, or a negative errno. */
 static int look(struct epoll *epoll, uint64_t until_ns)
 {
     struct epoll_event events[EVENTS];
-    int count = set_wait(epoll, events, until_ns);
+    if (until_ns) {
+        int ready = set_sleep(epoll, until_ns);
+        if (ready <= 0)
+            return ready;
+        /* What ended the last sleep, and nothing else did, will have ended this one. */
+        if (epoll->hot_wakes && hot_is_due(epoll) && hot_received(epoll))
+            return 1;
+    }
+    int count = epoll_wait(epoll->fd, events, EVENTS, 0);
     if (zu_unlikely(count < 0))
         return -errno;
     for (int i = 0; i < count; i++) {
@@ -520,6 +540,8 @@ static int look(struct epoll *epoll, uint64_t until_ns)
         else
             watch_marked(epoll, data, events[i].events);
     }
+    if (until_ns)
+        epoll->hot_wakes = count == 1 && epoll->hot && events[0].data.ptr == epoll->hot->watch;
     return count;
 }
 
@@ -561,16 +583,12 @@ static bool ready(struct zu_driver *driver)
     struct epoll *epoll = epoll_of(driver);
     if (has_work(epoll) || epoll->woken || epoll->rung)
         return true;
-    struct half *hot = epoll->hot;
-    bool waits = hot && hot->op && hot->kind == &recv_stream_kind;
-    if (zu_unlikely(!waits) || ++epoll->looks % HOT_LOOKS == 0) {
+    if (!hot_is_due(epoll)) {
         look(epoll, 0);
         return has_work(epoll) || epoll->woken || epoll->rung;
     }
-    if (!receive(epoll, hot->watch->fd, &epoll->held))
+    if (!hot_received(epoll))
         return false;
-    epoll->held_by = hot;
-    half_list(epoll, hot);
     show_work(epoll);
     return true;
 }
