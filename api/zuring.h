@@ -50,7 +50,8 @@ ZURING_EXPORT const char *zuring_version(void);
  *   lasts, and saves the wake-up when something comes in that time. A signal that is handled in that time does not end
  *   the call with EINTR; one that comes in the sleep does.
  *   -1, the default: callers sleep at once; so do background threads, but for a dialogue that goes on in batches, when they
- *   look for 30 microseconds. A microsecond is spent for each 80 octets that went both ways over a connection.
+ *   look for 30 microseconds. At most a microsecond is spent for each 80 octets that went both ways over a connection, less
+ *   where nothing comes in that time.
  * ZURING_FLUSH_BYTES, ZURING_FLUSH_US (the same): inline streams, see above; 131072 bytes from 1 on, and 20 microseconds,
  *   0 to 1000000.
  * ZURING_CPUS (ZURING_CPUS=2,3): for zmq_ctx_set_ext, a text: the processor of each background thread in turn. Cannot be

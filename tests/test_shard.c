@@ -23,6 +23,7 @@ struct script {
     uint64_t now_ns;                        /* its clock */
     unsigned wakes;                         /* calls */
     unsigned looks;                         /* calls of ready */
+    bool finds;                             /* what ready says */
     int start_error;                        /* what start returns */
     bool freed;                             /* free was called */
 };
@@ -51,7 +52,7 @@ static int script_wait(struct zu_driver *driver, uint64_t until_ns)
 static bool script_ready(struct zu_driver *driver)
 {
     script_of(driver)->looks++;
-    return false;
+    return script_of(driver)->finds;
 }
 
 static void script_wake(struct zu_driver *driver)
@@ -163,6 +164,35 @@ Test(shard, looks_for_what_a_dialogue_has_paid)
     looks = script.looks;
     zu_shard_step(&shard, ZU_NEVER);
     cr_assert_eq(script.looks, looks, "not much is kept for later");
+    zu_shard_fini(&shard);
+}
+
+static bool spins_for(uint64_t octets)
+{
+    unsigned looks = script.looks;
+    zu_shard_earn(&shard, octets);
+    zu_shard_step(&shard, ZU_NEVER);
+    return script.looks > looks;
+}
+
+/* Requests that are large, but come now and then, would pay for each wait. */
+Test(shard, looking_in_vain_doubles_its_price)
+{
+    cr_assert_eq(zu_shard_init(&shard, &script.driver), 0);
+    shard.earns = true;
+    cr_assert(spins_for(2500));
+    cr_assert_not(spins_for(2500));
+    cr_assert(spins_for(2500), "twice as much");
+    cr_assert_not(spins_for(7500));
+    script.finds = true;
+    cr_assert(spins_for(2500), "four times");
+    script.finds = false;
+    cr_assert(spins_for(0), "it was cheap, and is as cheap as before");
+    unsigned spins = 0;
+    for (int i = 0; i < 1000; i++)
+        spins += spins_for(4000);
+    cr_assert_gt(spins, 10, "it is tried again");
+    cr_assert_lt(spins, 100);
     zu_shard_fini(&shard);
 }
 

@@ -23,8 +23,11 @@
  */
 enum { MOVE_WAKES = 32, MOVE_NS = 5000000 };
 
-/* Measured: bench/README.md. 80 octets buy a microsecond, a spin is as long as a few wake-ups take. */
-enum { EARN_NS_PER_KIB = 12500, EARNED_SPIN_NS = 30000, EARNED_MOST_NS = 4 * EARNED_SPIN_NS };
+/*
+ * Measured: bench/README.md. 80 octets buy a microsecond, a spin is as long as a few wake-ups take. Each one in vain doubles
+ * the price until one is not: large requests that come now and then could pay, and gain nothing.
+ */
+enum { EARN_NS_PER_KIB = 12500, EARNED_SPIN_NS = 30000, EARNED_MOST_NS = 32 * EARNED_SPIN_NS };
 
 /* The shard that this thread is stepping: its completions' notes need not wake it. */
 static _Thread_local struct zu_shard *shard_here;
@@ -98,6 +101,7 @@ int zu_shard_init(struct zu_shard *shard, struct zu_driver *driver)
     zu_list_init(&shard->residents);
     zu_list_init(&shard->pauses);
     shard->driver = driver;
+    shard->spin_price_ns = EARNED_SPIN_NS;
     shard->stop.run = run_stop;
     shard->fat.run = run_fat;
     shard->trim.fired = trim_fired;
@@ -149,15 +153,19 @@ static bool spin_for_work(struct zu_shard *shard, uint64_t until_ns)
 {
     struct zu_spinner *spinner = &shard->spinner;
     if (shard->earns)
-        spinner->budget_ns = shard->earned_ns >= EARNED_SPIN_NS ? EARNED_SPIN_NS : 0;
+        spinner->budget_ns = shard->earned_ns >= shard->spin_price_ns ? EARNED_SPIN_NS : 0;
     if (!zu_spin_begin(spinner, until_ns))
         return false;
     uint64_t from_ns = spinner->look_ns;
     bool found, on = true;
     while (!(found = has_notes(shard) || shard->driver->ops->ready(shard->driver)) && on)
         on = zu_spin_on(spinner);
-    uint64_t spent_ns = spinner->look_ns - from_ns;
+    uint64_t spent_ns = found ? spinner->look_ns - from_ns : shard->spin_price_ns;
     shard->earned_ns = shard->earned_ns > spent_ns ? shard->earned_ns - spent_ns : 0;
+    if (found)
+        shard->spin_price_ns = EARNED_SPIN_NS;
+    else if (shard->spin_price_ns < EARNED_MOST_NS)
+        shard->spin_price_ns *= 2;
     return found;
 }
 

@@ -37,6 +37,7 @@ struct zu_shard {
     struct zu_spinner spinner; /* its thread; the budget is set by the maker, or by what is earned */
     bool earns;               /* set by the maker: it spins for what zu_shard_earn has paid */
     uint64_t earned_ns;       /* its thread: of that, what is left */
+    uint64_t spin_price_ns;   /* its thread: what is to be left for the next spin */
     struct zu_driver *driver; /* the shard's thread; wake from any */
     struct zu_timers timers;  /* the shard's thread */
     struct zu_link residents; /* the shard's thread: connections, for who looks at all (struct zu_conn.resident) */
@@ -104,7 +105,7 @@ ZU_INLINE void zu_shard_owe(struct zu_shard *shard, bool *owes, bool now)
 /*
  * Its thread: so many octets went both ways in a dialogue. Whoever waits for the other's next batch in turn would sleep for
  * a few microseconds each time, and be woken, which costs as much as to look and see: that is paid for by the octet, so that
- * a dialogue of single messages sleeps.
+ * a dialogue of single messages sleeps; and dearer each time that nothing comes while it looks.
  */
 void zu_shard_earn(struct zu_shard *shard, uint64_t octets);
 
