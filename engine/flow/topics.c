@@ -2,7 +2,8 @@
 /*
  * A hash table of prefixes, beside the sorted list of their lengths. A match walks the message once, eight bytes at a
  * time, and looks up its beginning for each length that is in use: at most one look for each byte, mostly one for each
- * message. Nothing is nested, so nothing recurses, whatever is subscribed to.
+ * message. Nothing is nested, so nothing recurses, whatever is subscribed to. Prefixes of eight bytes or less are compared
+ * in the table itself: theirs are elsewhere, and in a large set not in the cache.
  * Where many lengths are in use, most looks are spared by the stems: for each prefix a bit of a hash of its first 8, 16,
  * ... 64, 128 and 256 bytes is set. A message whose bit is not set there has no prefix as long, and the match ends.
  * Removing leaves stems set, which costs looks but is not wrong; they are made anew now and then. They end at 256 bytes so
@@ -13,6 +14,7 @@
  */
 #include "flow/topics.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
@@ -21,7 +23,7 @@
 #include "base/clock.h"
 #include "mem/alloc.h"
 
-enum { STEM_STEP = 8, STEM_FINE = 64, STEM_LAST = 256, SLOTS_MIN = 16 };
+enum { STEM_STEP = 8, STEM_FINE = 64, STEM_LAST = 256, SLOTS_MIN = 16, SLOT_TAG = 15 };
 
 /* That one subscriber has one prefix. */
 struct subscription {
@@ -111,14 +113,31 @@ static void stems_set(struct zu_topics *topics, const struct zu_topic *topic)
     }
 }
 
-/* The slot of the prefix, or `slot_count`. */
-ZU_INLINE uint32_t table_find(const struct zu_topics *topics, uint32_t hash, const uint8_t *data, size_t size)
+static inline struct zu_topic *slot_topic(const struct zu_topic_slot *slot)
+{
+    return (struct zu_topic *)(slot->topic & ~(uintptr_t)SLOT_TAG);
+}
+
+/* Of the word that a message begins with, what a prefix of a word or less would be. */
+static inline uint64_t word_within(uint64_t word, size_t size)
+{
+    return size == sizeof word ? word : word & (((uint64_t)1 << size * 8) - 1);
+}
+
+/* The slot of the prefix, or `slot_count`. `word`: the first of the bytes; a prefix no longer than that is not fetched. */
+ZU_INLINE uint32_t table_find(const struct zu_topics *topics, uint32_t hash, uint64_t word, const uint8_t *data,
+                              size_t size)
 {
     uint32_t mask = topics->slot_count - 1;
-    for (uint32_t at = hash & mask; topics->hashes[at] != 0; at = (at + 1) & mask)
-        if (topics->hashes[at] == hash && topics->slots[at]->size == size &&
-            memcmp(topics->slots[at]->data, data, size) == 0)
+    bool is_short = size <= sizeof word;
+    uint64_t key = is_short ? word_within(word, size) : hash;
+    for (uint32_t at = hash & mask; topics->slots[at].topic != 0; at = (at + 1) & mask) {
+        const struct zu_topic_slot *slot = &topics->slots[at];
+        if (slot->key != key || (slot->topic & SLOT_TAG) != (is_short ? size : 0))
+            continue;
+        if (is_short || (slot_topic(slot)->size == size && memcmp(slot_topic(slot)->data, data, size) == 0))
             return at;
+    }
     return topics->slot_count;
 }
 
@@ -128,40 +147,49 @@ static struct zu_topic *topic_find(const struct zu_topics *topics, const uint8_t
         return topics->empty;
     if (topics->used == 0)
         return NULL;
-    uint32_t at = table_find(topics, hash_of(topics, data, size), data, size);
-    return at == topics->slot_count ? NULL : topics->slots[at];
+    uint32_t at = table_find(topics, hash_of(topics, data, size), word_at(data, size, 0), data, size);
+    return at == topics->slot_count ? NULL : slot_topic(&topics->slots[at]);
 }
 
 static void table_put(struct zu_topics *topics, struct zu_topic *topic, uint32_t hash)
 {
     uint32_t mask = topics->slot_count - 1, at = hash & mask;
-    while (topics->hashes[at] != 0)
+    while (topics->slots[at].topic != 0)
         at = (at + 1) & mask;
-    topics->hashes[at] = hash;
-    topics->slots[at] = topic;
+    bool is_short = topic->size <= sizeof(uint64_t);
+    assert(((uintptr_t)topic & SLOT_TAG) == 0);
+    topics->slots[at].topic = (uintptr_t)topic | (is_short ? topic->size : 0);
+    topics->slots[at].key = is_short ? word_at(topic->data, topic->size, 0) : hash;
     stems_set(topics, topic);
+}
+
+/* Of what lies there. */
+static uint32_t slot_hash(const struct zu_topics *topics, const struct zu_topic_slot *slot)
+{
+    uint64_t word = htole64(slot->key);
+    size_t size = slot->topic & SLOT_TAG;
+    return size ? hash_of(topics, (const uint8_t *)&word, size) : (uint32_t)slot->key;
 }
 
 static size_t table_bytes(uint32_t slot_count)
 {
-    return slot_count * (sizeof(struct zu_topic *) + sizeof(uint32_t) + sizeof(uint8_t));
+    return slot_count * (sizeof(struct zu_topic_slot) + sizeof(uint8_t));
 }
 
 /* `slot_count` 0 frees it. */
 static int table_resize(struct zu_topics *topics, uint32_t slot_count)
 {
     struct zu_topics old = *topics;
-    struct zu_topic **slots = slot_count ? zu_alloc_zero(table_bytes(slot_count)) : NULL;
+    struct zu_topic_slot *slots = slot_count ? zu_alloc_zero(table_bytes(slot_count)) : NULL;
     if (slot_count && !slots)
         return -ENOMEM;
     topics->slots = slots;
-    topics->hashes = slot_count ? (uint32_t *)(slots + slot_count) : NULL;
-    topics->stems = slot_count ? (uint8_t *)(topics->hashes + slot_count) : NULL;
+    topics->stems = slot_count ? (uint8_t *)(slots + slot_count) : NULL;
     topics->slot_count = slot_count;
     topics->stale = 0;
     for (uint32_t at = 0; at < old.slot_count; at++)
-        if (old.hashes[at] != 0)
-            table_put(topics, old.slots[at], old.hashes[at]);
+        if (old.slots[at].topic != 0)
+            table_put(topics, slot_topic(&old.slots[at]), slot_hash(topics, &old.slots[at]));
     topics->bytes += table_bytes(slot_count) - table_bytes(old.slot_count);
     zu_free(old.slots, table_bytes(old.slot_count));
     return 0;
@@ -188,23 +216,21 @@ static void table_trim(struct zu_topics *topics)
     memset(topics->stems, 0, topics->slot_count);
     topics->stale = 0;
     for (uint32_t at = 0; at < topics->slot_count; at++)
-        if (topics->hashes[at] != 0)
-            stems_set(topics, topics->slots[at]);
+        if (topics->slots[at].topic != 0)
+            stems_set(topics, slot_topic(&topics->slots[at]));
 }
 
 /* Those behind the gap that would no longer be found move up into it. */
 static void table_take(struct zu_topics *topics, uint32_t gap)
 {
     uint32_t mask = topics->slot_count - 1;
-    for (uint32_t at = (gap + 1) & mask; topics->hashes[at] != 0; at = (at + 1) & mask) {
-        if (((at - topics->hashes[at]) & mask) < ((at - gap) & mask))
+    for (uint32_t at = (gap + 1) & mask; topics->slots[at].topic != 0; at = (at + 1) & mask) {
+        if (((at - slot_hash(topics, &topics->slots[at])) & mask) < ((at - gap) & mask))
             continue;
-        topics->hashes[gap] = topics->hashes[at];
         topics->slots[gap] = topics->slots[at];
         gap = at;
     }
-    topics->hashes[gap] = 0;
-    topics->slots[gap] = NULL;
+    topics->slots[gap] = (struct zu_topic_slot){0};
     topics->used--;
     topics->stale++;
 }
@@ -360,7 +386,8 @@ static void topic_leave(struct zu_topics *topics, struct zu_topic *topic, struct
             topics->empty = NULL;
         } else {
             uint32_t hash = hash_of(topics, topic->data, topic->size);
-            table_take(topics, table_find(topics, hash, topic->data, topic->size));
+            uint64_t word = word_at(topic->data, topic->size, 0);
+            table_take(topics, table_find(topics, hash, word, topic->data, topic->size));
             length_count_down(topics, topic->size);
         }
         topic_free(topics, topic);
@@ -509,12 +536,14 @@ struct walk {
     uint64_t state;  /* of the hash of the words before `at` */
     uint64_t word;   /* at `at` */
     size_t at;       /* multiple of 8 */
+    uint64_t first;  /* at 0 */
     uint32_t length; /* the next to look at, in zu_topics.lengths */
 };
 
 ZU_INLINE struct walk walk_begin(const struct zu_topics *topics, const void *data, size_t size)
 {
-    return (struct walk){.data = data, .size = size, .state = topics->seed, .word = word_at(data, size, 0)};
+    uint64_t word = word_at(data, size, 0);
+    return (struct walk){.data = data, .size = size, .state = topics->seed, .word = word, .first = word};
 }
 
 ZU_INLINE const struct zu_topic *walk_on(const struct zu_topics *topics, struct walk *walk)
@@ -528,9 +557,9 @@ ZU_INLINE const struct zu_topic *walk_on(const struct zu_topics *topics, struct 
                 return NULL;
             walk->word = word_at(walk->data, walk->size, walk->at);
         }
-        uint32_t slot = table_find(topics, hash_end(topics, walk->state, walk->word, size), walk->data, size);
+        uint32_t slot = table_find(topics, hash_end(topics, walk->state, walk->word, size), walk->first, walk->data, size);
         if (slot != topics->slot_count)
-            return topics->slots[slot];
+            return slot_topic(&topics->slots[slot]);
     }
     return NULL;
 }

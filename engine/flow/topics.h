@@ -26,6 +26,12 @@ struct zu_topic_subscriber {
     size_t own_bytes;       /* of the prefixes themselves */
 };
 
+/* A place of the table. */
+struct zu_topic_slot {
+    uintptr_t topic; /* its address, and in the low bits its length where that is at most a word; 0: empty */
+    uint64_t key;    /* that word, or else the hash */
+};
+
 /* The socket's thread. */
 struct zu_topics {
     struct zu_link matched;          /* whom the last match found */
@@ -34,8 +40,7 @@ struct zu_topics {
     struct zu_topic_length *lengths; /* the others' lengths, ascending */
     uint32_t length_count;           /* so many */
     uint32_t length_capacity;        /* for so many is room */
-    struct zu_topic **slots;         /* the table: open, linear; its memory holds the next two as well */
-    uint32_t *hashes;                /* of what lies in each slot; 0: empty */
+    struct zu_topic_slot *slots;     /* the table: open, linear; its memory holds the next one as well */
     uint8_t *stems;                  /* bits: how prefixes begin (topics.c) */
     uint32_t slot_count;             /* power of two, or 0 */
     uint32_t used;                   /* slots in use */
