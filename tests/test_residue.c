@@ -164,3 +164,18 @@ Test(residue, password_that_was_said_last)
         cr_assert(found(&secret) == 0, "%u times", found(&secret));
     }
 }
+
+/* A server that finds its HELLO too long reads no more of it than its head; the rest had come all the same. */
+Test(residue, password_that_was_not_read)
+{
+    struct gate *gate = gate_new(GATE_PLAIN);
+    struct secret secret;
+    int64_t size_max = SECRET_SIZE;
+    make(&secret);
+    tell(gate->client.socket, ZMQ_PLAIN_PASSWORD, &secret);
+    KIT_OK(zmq_setsockopt(gate->server.socket, ZMQ_MAXMSGSIZE, &size_max, sizeof size_max));
+    gate_open(gate);
+    GATE_UNTIL(gate, gate_told(&gate->server, ZMQ_EVENT_DISCONNECTED, NULL));
+    gate_end(gate);
+    cr_assert(found(&secret) == 0, "%u times", found(&secret));
+}

@@ -227,7 +227,7 @@ static int handshake(struct zu_conn *conn, struct zu_chunk *chunk, uint32_t from
     int done = conn->asking ? 0 : zu_conn_shake(conn, chunk->data + from, size, &used);
     if (done == 0 && used < size)
         done = zu_conn_hold(conn, chunk->data + from + used, size - used);
-    explicit_bzero(chunk->data + from, done == 0 ? size : used); /* perhaps a password; the chunk serves anybody next */
+    explicit_bzero(chunk->data + from, done == 1 ? used : size); /* perhaps a password; the chunk serves anybody next */
     if (done < 0) {
         zu_chunk_unref(chunk);
         return zu_conn_refuse(conn, done);

@@ -10,9 +10,10 @@
 #include "mem/alloc.h"
 
 /*
- * A state gets a fresh transient pair with its HELLO, a server's once that has opened: whoever is silent or says garbage has
- * not been worth one. It serves one handshake, and is overwritten: by the taking of the session, in the end by fini. Nonces are a prefix that says what a box is for, and a count or random octets, so that none is used
- * twice with one key. It fails for want of memory, for a libsodium that finds no randomness, for keys that are none.
+ * A state gets a fresh transient pair with its HELLO, a server's once that has opened: whoever is silent or says garbage
+ * has not been worth one. It serves one handshake, and is overwritten: by the taking of the session, in the end by fini.
+ * Nonces are a prefix that says what a box is for, and a count or random octets, so that none is used twice with one key.
+ * It fails for want of memory, for a libsodium that finds no randomness, for keys that are none.
  */
 
 static_assert(crypto_box_MACBYTES == ZU_CURVE_MAC && crypto_box_BEFORENMBYTES == ZU_CURVE_KEY_SIZE &&
