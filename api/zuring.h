@@ -82,7 +82,7 @@ ZURING_EXPORT const char *zuring_version(void);
  *   what libzmq lets it say is bound already: ZMQ_HANDSHAKE_IVL its time, 64 KiB a command. E2BIG.
  *
  * Of several background threads (ZMQ_IO_THREADS) together there are never more than that; the oldest is then the oldest of
- * one thread's, and a newcomer is only refused if none of them has any.
+ * one thread's, and a newcomer is only refused if none of them has any, or if that one has just gone by itself.
  *
  * Without descriptors for more connections, a quarter of those of the accepting thread that are still in their handshake
  * goes, oldest first, so that strangers who say nothing cannot keep others out: EMFILE (or ENFILE, ENOMEM, ENOBUFS).

@@ -9,7 +9,8 @@
  * there is no room for one more, by the limits or for want of descriptors, it is the oldest young ones that go: those
  * without a peer yet, who have had the most time to show who they are. By the limits, a newcomer is dealt to a shard that has
  * such a one, and where all are grown up, on all shards, it goes itself. It counts from then on, and what it replaces until
- * that is ended: so no moment sees more connections than the limit. For want of descriptors, those of the accepting shard go.
+ * that is ended: so no moment sees more connections than the limit. One whose victim on another shard has meanwhile ended by
+ * itself, or grown up, goes too, and may come again. For want of descriptors, those of the accepting shard go.
  */
 #include "link/listen.h"
 
