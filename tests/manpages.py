@@ -48,7 +48,7 @@ class Page:
         self.names = re.findall(r"^\.Nm ([\w-]+)", self.text, re.M)
         self.facts = {name: value.replace("\\-", "-") for name, value in
                       re.findall(r"^\.It (Number|Use|Type|Range|Default|Sockets)\n(.*)$", self.text, re.M)}
-        self.others = re.findall(r"^\..*?\bXr (\w+) (\d)", self.text, re.M)
+        self.others = re.findall(r"^\..*?\bXr ([\w-]+) (\d)", self.text, re.M)
 
 
 def range_words(low, high):

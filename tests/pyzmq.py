@@ -41,7 +41,7 @@ PUB_ALONE = "nobody calls the PUB between the connect and the first send: it has
 SUB_ALONE = "nobody calls the bound SUB while the device publishes: no connection is accepted, and PUB drops"
 PAIR_ALONE = "wants both sockets writable in the first poll: the bound one has accepted nothing, nobody had called it"
 INLINE = {
-    r"test_log\.py::": PUB_ALONE,
+    r"test_log\.py::\w+::(?!test_init_iface|test_root_topic)": PUB_ALONE,
     r"test_pubsub\.py::": PUB_ALONE,
     r"test_socket\.py::\w+::test_unicode_sockopts": PUB_ALONE,
     r"test_poll\.py::\w+::test_pubsub": PUB_ALONE,
@@ -50,7 +50,7 @@ INLINE = {
 }
 
 # How many pass at least: fewer mean that a part of the suite was not run.
-PASSED_MIN = {"background": 323, "inline": 303, "stock": 300}
+PASSED_MIN = {"background": 323, "inline": 305, "stock": 323}
 
 SKIPS = re.compile(r"pyczmq|draft api|bundled libzmq|numpy|green|TODO: find a way|only run on 64b", re.I)
 
@@ -133,6 +133,8 @@ class Drive:
         files = sorted(path for path in folder.glob("test_*.py") if path.name not in whole)
         listed = pytest(["--collect-only", "-q", *map(str, files)], self.environment)
         cases = re.findall(r"^\S*?(test_\w+\.py::\S+)$", listed, re.M)
+        # A file that cannot be collected stands for its tests, and fails.
+        cases += re.findall(r"^ERROR \S*?(test_\w+\.py)", listed, re.M)
         self.cases = [case for case in cases if not self.why_out(case)]
         self.out = {case: self.why_out(case) for case in cases if self.why_out(case)}
         self.out |= {name: ENVIRONMENT[name] for name in whole}

@@ -5,9 +5,9 @@
  *
  * Run:     hwm [ENDPOINT=tcp://127.0.0.1:5567] [ATTEMPTS=30000]
  * Expect:  a line for each socket type and transport:
- *          PUSH, DEALER and a ROUTER that is to mind its routes wait, here for a tenth of a second, then EAGAIN; none is lost.
- *          XPUB (PUB does the same) and ROUTER drop what does not fit, and the program does not notice: the counter does. What is not dropped
- *          arrives.
+ *          PUSH, DEALER and a ROUTER that is to mind its routes wait, here for a tenth of a second, then EAGAIN; none is
+ *          lost. XPUB (PUB does the same) and ROUTER drop what does not fit, and the program does not notice: the counter
+ *          does. What is not dropped arrives.
  *          By inproc exactly SNDHWM + RCVHWM fit, 5 + 7 here. By tcp there is also what the kernel and the other side
  *          hold, which depends on the machine.
  */

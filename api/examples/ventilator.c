@@ -6,7 +6,8 @@
  *          An ENDPOINT that begins with '>' is connected to: that of a streamer. "-" for SINK: there is none.
  *          Each task is a number of milliseconds of work, 1 to MS, each as often as any other, in random order.
  * Expect:  it waits until that many workers are connected, since otherwise the first one would get everything, and until
- *          the sink is there, and prints what it has handed out. The sink tells how long all of it took: half the time with twice the workers.
+ *          the sink is there, and prints what it has handed out. The sink tells how long all of it took: half the time
+ *          with twice the workers.
  */
 #include "zhelpers.h"
 
