@@ -39,13 +39,19 @@ static const struct zu_transport *transport_find(const struct zu_endpoint *endpo
     return zu_transport_extra && scheme_is(endpoint, zu_transport_extra->scheme) ? zu_transport_extra : NULL;
 }
 
-/* Of libzmq's transports, those that no type of ours could use if they were built. */
-static const char *const foreign_schemes[] = {"udp", "pgm", "epgm", "norm"};
+/* Those of PUB, SUB, XPUB and XSUB. */
+enum { MULTICAST_TYPES = 1 << 1 | 1 << 2 | 1 << 9 | 1 << 10 };
 
-static int missing_error(const struct zu_endpoint *endpoint)
+/* Of libzmq's transports that are not built, those that would not serve every type. */
+static const struct {
+    const char *scheme;
+    unsigned types; /* bits: those of ours that it would serve */
+} foreign[] = {{"udp", 0}, {"pgm", MULTICAST_TYPES}, {"epgm", MULTICAST_TYPES}, {"norm", MULTICAST_TYPES}};
+
+static int missing_error(const struct zu_socket *socket, const struct zu_endpoint *endpoint)
 {
-    for (size_t i = 0; i < sizeof foreign_schemes / sizeof *foreign_schemes; i++) {
-        if (scheme_is(endpoint, foreign_schemes[i]))
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
+        if (scheme_is(endpoint, foreign[i].scheme) && !(foreign[i].types >> socket->pattern.ops->type & 1))
             return -ZU_ENOCOMPATPROTO;
     }
     return -EPROTONOSUPPORT;
@@ -213,7 +219,7 @@ int zu_socket_bind(struct zu_socket *socket, const char *text)
     if (scheme_is(&endpoint, "inproc"))
         return bind_inproc(socket, text, endpoint.rest);
     const struct zu_transport *transport = transport_find(&endpoint);
-    err = transport ? bind_stream(socket, transport, endpoint.rest) : missing_error(&endpoint);
+    err = transport ? bind_stream(socket, transport, endpoint.rest) : missing_error(socket, &endpoint);
     stir(socket);
     return err;
 }
@@ -315,7 +321,7 @@ int zu_socket_connect(struct zu_socket *socket, const char *text)
     bool is_inproc = scheme_is(&endpoint, "inproc");
     const struct zu_transport *transport = is_inproc ? NULL : transport_find(&endpoint);
     if (!is_inproc && !transport)
-        return missing_error(&endpoint);
+        return missing_error(socket, &endpoint);
     if (!is_inproc && socket->pattern.ops->connects_once && has_text(socket, text))
         return 0;
     err = name_check(socket);
@@ -405,7 +411,7 @@ int zu_socket_forget(struct zu_socket *socket, const char *text)
     bool is_inproc = scheme_is(&endpoint, "inproc");
     const struct zu_transport *transport = is_inproc ? NULL : transport_find(&endpoint);
     if (!is_inproc && !transport)
-        return missing_error(&endpoint);
+        return missing_error(socket, &endpoint);
     err = forget(socket, text);
     for (int is_local = 0; err && is_local < 2 && transport && transport->plain; is_local++) {
         char plain[ZU_TRANSPORT_TEXT_MAX];
