@@ -5,16 +5,16 @@
 /* libzmq's answers, whatever stands behind the scheme. */
 Test(refusals, transports)
 {
+    enum { FOR_OTHER_TYPES = -1 }; /* ENOCOMPATPROTO, but for those that it would serve if it were built */
     static const struct {
         const char *text;
         int error;
-        int error_multicast; /* of types that could use it; 0: the same */
     } rows[] = {
         {"udp://127.0.0.1:5555", ENOCOMPATPROTO},
         {"udp://x", ENOCOMPATPROTO},
-        {"pgm://127.0.0.1:5555", ENOCOMPATPROTO, EPROTONOSUPPORT},
-        {"epgm://lo;239.1.1.1:5", ENOCOMPATPROTO, EPROTONOSUPPORT},
-        {"norm://x:1", ENOCOMPATPROTO, EPROTONOSUPPORT},
+        {"pgm://127.0.0.1:5555", FOR_OTHER_TYPES},
+        {"epgm://lo;239.1.1.1:5", FOR_OTHER_TYPES},
+        {"norm://x:1", FOR_OTHER_TYPES},
         {"vmci://*:*", EPROTONOSUPPORT},
         {"vsock://*:*", EPROTONOSUPPORT},
         {"wss://127.0.0.1:1", EPROTONOSUPPORT},
@@ -34,7 +34,9 @@ Test(refusals, transports)
         void *socket = kit_socket(context, types[type]);
         bool is_multicast = type >= 3 && type < 7;
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-            int error = is_multicast && rows[i].error_multicast ? rows[i].error_multicast : rows[i].error;
+            int error = rows[i].error;
+            if (error == FOR_OTHER_TYPES)
+                error = is_multicast ? EPROTONOSUPPORT : ENOCOMPATPROTO;
             const char *text = rows[i].text;
             cr_expect_eq(KIT_ERRNO(zmq_bind(socket, text)), error, "bind %s", text);
             cr_expect_eq(KIT_ERRNO(zmq_connect(socket, text)), error, "connect %s", text);
