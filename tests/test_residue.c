@@ -103,6 +103,22 @@ Test(residue, plain_password)
     cr_assert(found(&secret) == 0, "%u times", found(&secret));
 }
 
+Test(residue, password_put_to_a_handler)
+{
+    struct gate *gate = gate_new(GATE_PLAIN);
+    struct secret secret;
+    make(&secret);
+    tell(gate->client.socket, ZMQ_PLAIN_PASSWORD, &secret);
+    gate_set_text(gate->server.socket, ZMQ_ZAP_DOMAIN, "home");
+    gate_handle(gate, true, gate_reply("200", "Joe", NULL, 0));
+    gate_open(gate);
+    gate_passes(gate, "Joe");
+    cr_assert_geq(found(&secret), 1, "the handler has heard it");
+    explicit_bzero(gate->handler.frames, sizeof gate->handler.frames);
+    gate_end(gate);
+    cr_assert(found(&secret) == 0, "%u times", found(&secret));
+}
+
 Test(residue, curve_keys)
 {
     struct gate *gate = gate_new(GATE_CURVE);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "mem/alloc.h"
+#include "mem/msg.h"
 #include "wire/metadata.h"
 #include "wire/socket_type.h"
 
@@ -223,6 +224,34 @@ static const struct zu_peer_events events = {
 /* Zeros: no limit in either direction, no name. */
 static struct zu_settings near_settings;
 
+static void credential_free(void *data, void *hint)
+{
+    size_t size = (uintptr_t)hint;
+    explicit_bzero(data, size);
+    zu_free(data, size);
+}
+
+/* By reference whatever its size: nothing of it is in the pipe, and its own memory is wiped when the handler is through. */
+static int credential_write(struct zu_pipe *out, const void *data, size_t size, bool more)
+{
+    if (size == 0)
+        return zu_pipe_write(out, data, size, more);
+    void *copy = zu_alloc(size);
+    struct zu_msg msg;
+    if (!copy)
+        return -ENOMEM;
+    memcpy(copy, data, size);
+    int err = zu_msg_init_foreign(&msg, copy, size, credential_free, (void *)(uintptr_t)size);
+    if (err) {
+        credential_free(copy, (void *)(uintptr_t)size);
+        return err;
+    }
+    err = zu_pipe_write_msg(out, &msg, more);
+    if (err)
+        zu_msg_close(&msg);
+    return err;
+}
+
 static int write_request(struct zu_pipe *out, const struct zu_zap_terms *terms, const struct zu_ask *ask)
 {
     const struct zu_credentials *shown = ask->credentials;
@@ -243,7 +272,7 @@ static int write_request(struct zu_pipe *out, const struct zu_zap_terms *terms, 
     for (size_t i = 0; i < count && !err; i++)
         err = zu_pipe_write(out, frames[i].data, frames[i].size, i + 1 < count || shown->count);
     for (unsigned i = 0; i < shown->count && !err; i++)
-        err = zu_pipe_write(out, shown->items[i].data, shown->items[i].size, i + 1 < shown->count);
+        err = credential_write(out, shown->items[i].data, shown->items[i].size, i + 1 < shown->count);
     return err;
 }
 
