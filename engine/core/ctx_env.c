@@ -6,8 +6,8 @@
  */
 #include "core/ctx_option.h"
 
-#include <stdatomic.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -77,11 +77,16 @@ static inline uint64_t hash_word(const struct zu_topics *topics, uint64_t state,
     return mix(state ^ word, topics->word_key);
 }
 
-/* Of a prefix that ends within `word`; never 0. */
+/* Its first `size` bytes, with zeros for the others. */
+static inline uint64_t word_within(uint64_t word, size_t size)
+{
+    return size == sizeof word ? word : word & (((uint64_t)1 << size * 8) - 1);
+}
+
+/* Of a prefix that ends within `word`. */
 static inline uint32_t hash_end(const struct zu_topics *topics, uint64_t state, uint64_t word, size_t size)
 {
-    uint64_t within = ((uint64_t)1 << size % 8 * 8) - 1;
-    return (uint32_t)mix(state ^ (word & within), topics->tail_key + size) | 0x80000000;
+    return (uint32_t)mix(state ^ word_within(word, size % sizeof word), topics->tail_key + size);
 }
 
 static uint32_t hash_of(const struct zu_topics *topics, const uint8_t *data, size_t size)
@@ -116,12 +121,6 @@ static void stems_set(struct zu_topics *topics, const struct zu_topic *topic)
 static inline struct zu_topic *slot_topic(const struct zu_topic_slot *slot)
 {
     return (struct zu_topic *)(slot->topic & ~(uintptr_t)SLOT_TAG);
-}
-
-/* Of the word that a message begins with, what a prefix of a word or less would be. */
-static inline uint64_t word_within(uint64_t word, size_t size)
-{
-    return size == sizeof word ? word : word & (((uint64_t)1 << size * 8) - 1);
 }
 
 /* The slot of the prefix, or `slot_count`. `word`: the first of the bytes; a prefix no longer than that is not fetched. */
@@ -557,7 +556,8 @@ ZU_INLINE const struct zu_topic *walk_on(const struct zu_topics *topics, struct 
                 return NULL;
             walk->word = word_at(walk->data, walk->size, walk->at);
         }
-        uint32_t slot = table_find(topics, hash_end(topics, walk->state, walk->word, size), walk->first, walk->data, size);
+        uint32_t hash = hash_end(topics, walk->state, walk->word, size);
+        uint32_t slot = table_find(topics, hash, walk->first, walk->data, size);
         if (slot != topics->slot_count)
             return slot_topic(&topics->slots[slot]);
     }
