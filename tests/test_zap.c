@@ -297,6 +297,14 @@ Test(zap, a_handler_that_unbinds_still_answers)
     gate_end(gate);
 }
 
+/* Without a mechanism, that is a question. */
+static int greet(const char *endpoint)
+{
+    int fd = raw_connect(endpoint);
+    raw_say(fd, RAW_GREETING, RAW_GREETING_SIZE);
+    return fd;
+}
+
 /* What is said about one that has left is said to nobody, and not taken for the next one's answer. */
 Test(zap, who_leaves_is_judged_in_vain)
 {
@@ -305,8 +313,7 @@ Test(zap, who_leaves_is_judged_in_vain)
     gate_bind(gate);
     for (int i = 0; i < 3; i++) {
         struct gate_frame who;
-        int fd = raw_connect(gate->text);
-        raw_say(fd, RAW_GREETING, RAW_GREETING_SIZE);
+        int fd = greet(gate->text);
         uint8_t heard[RAW_GREETING_SIZE];
         raw_hear(fd, heard, sizeof heard);
         await_request(gate, &who);
@@ -325,8 +332,7 @@ Test(zap, who_leaves_is_judged_in_vain)
 /* Connects, asks by its greeting, and has gone before the answer. */
 static void ask_and_leave(const char *endpoint)
 {
-    int fd = raw_connect(endpoint);
-    raw_say(fd, RAW_GREETING, RAW_GREETING_SIZE);
+    int fd = greet(endpoint);
     shutdown(fd, SHUT_WR);
     cr_assert(raw_ended(fd, KIT_WAIT_MS));
     close(fd);
@@ -371,8 +377,7 @@ Test(zap, a_handler_that_answers_is_asked_for_ever)
     gate_bind(gate);
     for (unsigned i = 0; i <= ZU_INPROC_REACHED_MAX; i++) {
         struct gate_frame who;
-        int fd = raw_connect(gate->text);
-        raw_say(fd, RAW_GREETING, RAW_GREETING_SIZE);
+        int fd = greet(gate->text);
         await_request(gate, &who);
         gate_reply_send(&gate->handler, &who);
         close(fd);
